@@ -1,0 +1,72 @@
+# cutover - builds build/cutover. `make help` lists what else there is.
+#
+# Objects lie in build/<kind>/ so that kinds never mix: release, asan, fuzz.
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+CC ?= gcc
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+LIBS := libcurl openssl jansson libmariadb expat sqlite3
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Wformat=2 -Wimplicit-fallthrough $(if $(CI)$(WERROR),-Werror)
+HARDEN := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks \
+	-fno-strict-overflow -fPIE
+LD_HARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+base_cflags = -std=gnu17 -D_GNU_SOURCE -g -Icontroller -DCUTOVER_VERSION='"$(VERSION)"' \
+	$(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(WARN) -MMD -MP
+base_libs = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread -lm
+
+SRC := $(filter-out controller/main.c,$(sort $(wildcard controller/*/*.c)))
+UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+.PHONY: all help deps demo-deps check demo demo-clean soak bench install size layers tidy analyze clean asan units fuzz
+all: build/cutover
+
+help:
+	@echo 'make                 build/cutover'
+	@echo 'make demo [FAULT=f]  a whole cutover of real MediaWiki on this machine'
+	@echo 'make check           all tests'
+	@echo 'make soak [N=n]      n seeds of the simulated world'
+	@echo 'make bench           the figures of the README'
+	@echo 'make install PREFIX=/usr/local'
+	@echo 'make size layers tidy analyze fuzz clean'
+
+# --- release ---------------------------------------------------------------
+REL := $(SRC:controller/%.c=build/release/%.o) build/release/main.o
+build/cutover: build/.deps-build $(REL)
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LD_HARDEN) -o $@ $(REL) $(base_libs)
+build/release/%.o: controller/%.c | build/.deps-build
+	@mkdir -p $(@D); echo '  CC   $<'
+	$(Q)$(CC) $(base_cflags) $(HARDEN) -c $< -o $@
+
+# --- sanitized library and unit tests --------------------------------------
+ASAN_LIB := build/asan/libcutover.a
+build/asan/%.o: controller/%.c | build/.deps-build
+	@mkdir -p $(@D); echo '  CC   $< (sanitizers)'
+	$(Q)$(CC) $(base_cflags) -O1 -fno-omit-frame-pointer $(SANITIZE) -c $< -o $@
+$(ASAN_LIB): $(SRC:controller/%.c=build/asan/%.o)
+	$(Q)rm -f $@; ar rcs $@ $^
+build/asan/tests/%.o: tests/unit/%.c | build/.deps-build
+	@mkdir -p $(@D); echo '  CC   $< (sanitizers)'
+	$(Q)$(CC) $(base_cflags) -Itests/unit -O1 -fno-omit-frame-pointer $(SANITIZE) -c $< -o $@
+UNIT_HELP := $(patsubst tests/unit/%.c,build/asan/tests/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
+build/asan/tests/test_%: build/asan/tests/test_%.o $(UNIT_HELP) $(ASAN_LIB)
+	@echo '  LD   $@'
+	$(Q)$(CC) $(SANITIZE) -o $@ $< $(UNIT_HELP) $(ASAN_LIB) $(base_libs) -lcmocka
+units: $(UNIT:%=build/asan/tests/%)
+asan: $(ASAN_LIB) units
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+
+# --- what must be installed --------------------------------------------------
+build/.deps-build: tests/deps
+	@mkdir -p build; tests/deps build
+	@touch $@

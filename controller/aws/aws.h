@@ -1,0 +1,95 @@
+/* aws/aws.h - one signed call to AWS, and what its failure means.
+ *
+ * aws_query speaks the Query/XML protocol (ELBv2, CloudFormation, STS), aws_json
+ * the JSON ones (CloudWatch 1.0, ECS 1.1), aws_rest REST-JSON (Scheduler). All three sign, take
+ * a token from the service's bucket, send, map every error code to an error
+ * kind, and retry with full jitter what may be retried: reads on BUSY, NET and
+ * UNSURE; writes on BUSY and NET only, since a write that may have been
+ * executed is answered by looking, not by sending it again. */
+#ifndef CUTOVER_AWS_AWS_H
+#define CUTOVER_AWS_AWS_H
+
+#include "aws/sigv4.h"
+#include "base/json.h"
+#include "net/xml.h"
+
+struct aws;
+struct clock;
+struct cred_chain;
+struct err;
+
+/* Every operation this program may call: one row of the table in aws/ops.c.
+ * `explain` prints the IAM actions from it, the retry rules read `write`. */
+enum aws_op {
+	STS_GET_CALLER_IDENTITY,
+	ELB_DESCRIBE_RULES, ELB_DESCRIBE_TAGS, ELB_DESCRIBE_TARGET_GROUPS,
+	ELB_DESCRIBE_TARGET_HEALTH, ELB_MODIFY_RULE,
+	CFN_CREATE_CHANGE_SET, CFN_DESCRIBE_CHANGE_SET, CFN_EXECUTE_CHANGE_SET,
+	CFN_DELETE_CHANGE_SET, CFN_DESCRIBE_STACKS, CFN_DESCRIBE_STACK_EVENTS, CFN_DELETE_STACK,
+	CW_GET_METRIC_DATA, CW_DESCRIBE_ALARMS,
+	ECS_DESCRIBE_SERVICES, ECS_UPDATE_SERVICE,
+	SCHEDULER_GET_SCHEDULE, SCHEDULER_CREATE_SCHEDULE, SCHEDULER_UPDATE_SCHEDULE,
+	SCHEDULER_DELETE_SCHEDULE,
+	AWS_OPS
+};
+
+struct aws_op_info {
+	const char *name;       /* "ModifyRule" */
+	const char *service;    /* endpoint prefix and signing name: "elasticloadbalancing" */
+	const char *version;    /* Query: "2015-12-01"; JSON: the X-Amz-Target prefix */
+	const char *iam;        /* "elasticloadbalancing:ModifyRule" */
+	bool write;
+};
+const struct aws_op_info *aws_op_info(enum aws_op op);
+
+/* A write is sent only if this says 0 right before it leaves: the engine
+ * answers whether this process still holds the run. */
+typedef int aws_gate_fn(void *ctx, struct err *e);
+
+struct aws_opts {
+	const struct http *http;
+	struct clock *clock;
+	struct cred_chain *creds;
+	const char *region;
+	aws_gate_fn *gate;
+	void *gate_ctx;
+	uint64_t seed; /* of the jitter; 0: from the system */
+};
+
+/* Endpoints: AWS_ENDPOINT_URL_<SERVICE> (STS, ELASTIC_LOAD_BALANCING_V2,
+ * CLOUDFORMATION, CLOUDWATCH, ECS, SCHEDULER), AWS_ENDPOINT_URL, else AWS's own by region
+ * (sdkref/latest/guide/feature-ss-endpoints.html). Plain http is accepted only for
+ * loopback endpoints. */
+struct aws *aws_new(const struct aws_opts *o);
+void aws_free(struct aws *a);
+const char *aws_region(const struct aws *a);
+struct clock *aws_clock(const struct aws *a);
+
+/* Rollback may use the whole of every token bucket; all other work leaves a
+ * third of it alone. */
+enum aws_lane { AWS_LANE_NORMAL, AWS_LANE_ROLLBACK };
+void aws_set_lane(struct aws *a, enum aws_lane lane);
+
+/* Arguments are built up as sticky pairs: "Actions.member.1.Type" = "forward". */
+struct aws_args;
+struct aws_args *aws_args_new(void);
+void aws_args_free(struct aws_args **args);
+#define autoargs __attribute__((cleanup(aws_args_free)))
+void aws_arg(struct aws_args *args, const char *value, const char *key_fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* "<prefix>.<Tag>" and "<prefix>.member.N" for everything below x: how a part
+ * of an answer is sent back unchanged (all actions of a rule). */
+void aws_arg_tree(struct aws_args *args, const struct xml *x, const char *prefix);
+
+/* 0 and *out = the answer's document (xml_free), or -1. args may be NULL. */
+int aws_query(struct aws *a, enum aws_op op, const struct aws_args *args, struct xml **out,
+	      struct err *e);
+/* 0 and *out = the answer (json_decref), or -1. `in` is lent. */
+int aws_json(struct aws *a, enum aws_op op, const json_t *in, json_t **out, struct err *e);
+/* REST-JSON: path already encoded, body may be NULL. */
+int aws_rest(struct aws *a, enum aws_op op, const char *method, const char *path,
+	     const json_t *body, json_t **out, struct err *e);
+
+/* What an AWS error code means; the table is in aws/codes.c. */
+enum aws_code_flags { AWS_CODE_EXPIRED = 1, AWS_CODE_SKEW = 2 };
+#endif

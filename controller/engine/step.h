@@ -1,0 +1,127 @@
+/* engine/step.h - the contract every step kind signs. One kind, one file in steps/.
+ *
+ * A step moves one thing in the world from where it is to where the plan wants
+ * it. The engine calls advance() again and again until it says DONE; between
+ * two calls the process may die, another controller may take over, and hours
+ * may pass. So advance():
+ *   1. looks at the world first, and is DONE if the goal holds already;
+ *   2. never sleeps: to wait it sets wake_at and says WAIT;
+ *   3. calls step_intend() before its one change, so that undo() knows the old
+ *      state even when the answer to that change is never read;
+ *   4. keeps nothing but memo between calls;
+ *   5. sets, never adds: the change names the wanted state, and what it creates
+ *      has a name or client token made of run + step + attempt.
+ * undo() obeys the same five rules, with the old state in memo as its goal. */
+#ifndef CUTOVER_ENGINE_STEP_H
+#define CUTOVER_ENGINE_STEP_H
+
+#include "aws/aws.h"
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct http;
+struct plan;
+struct plan_errors;
+struct run;
+struct step;
+
+/* STEP_FAIL fills *e. Its kind decides: BUSY, NET and UNSURE are asked again
+ * until the step's timeout; LOST and STORE stop this process, not the run;
+ * everything else ends the attempt: the run rolls back. */
+enum step_verdict { STEP_FAIL = -1, STEP_DONE, STEP_WAIT };
+
+enum param_type {
+	PARAM_STRING, PARAM_INT, PARAM_BOOL,
+	PARAM_DURATION,  /* "PT5M" in the file, integer ms in params */
+	PARAM_PERCENT,   /* "5%", "0.1%" or 5 in the file, integer per mille in params */
+	PARAM_CHOICE,    /* one of `choices` */
+	PARAM_STRINGS,   /* list of strings */
+	PARAM_MAP,       /* object of strings */
+	PARAM_OBJECTS,   /* list of objects, each checked with `fields` */
+};
+
+struct param {
+	const char *name;
+	enum param_type type;
+	bool required;
+	const char *def;         /* as it would stand in the file, JSON text ("\"PT5M\"", "3"); NULL: none */
+	long min, max;           /* of the normalised number (ms, per mille, int) or list length; both 0: no limit */
+	const char *const *choices;    /* NULL-terminated */
+	const struct param *fields;    /* PARAM_OBJECTS: name NULL ends */
+	const char *about;       /* one line for --help, docs and the schema */
+};
+
+enum step_flags {
+	STEP_TRAFFIC = 1,   /* moves weights: the engine takes this back before all else */
+	STEP_ONE_WAY = 2,   /* cannot be undone; `explain` announces it */
+	STEP_TOUCHES = 4,   /* changes something outside (not: preflight, probe, warm) */
+	STEP_READONLY_HTTP = 8,
+};
+
+struct step_kind {
+	const char *name, *about;
+	const struct param *params;       /* own parameters; name NULL ends. Every step also has id, do, timeout, "//" */
+	unsigned flags;
+	int64_t timeout_ms;               /* default of `timeout`: longest a step may take without ending the attempt */
+	const enum aws_op *ops;
+	size_t nops; /* what it calls: `explain` prints the IAM actions */
+	/* Beyond what params says; reports through plan_bad(). May be NULL. */
+	void (*validate)(const struct step *s, const struct plan *p, struct plan_errors *errs);
+	/* Longest time an undisturbed advance takes, for `explain`; NULL: timeout. */
+	int64_t (*worst_ms)(const struct step *s);
+	enum step_verdict (*advance)(struct step_run *r, struct err *e);
+	enum step_verdict (*undo)(struct step_run *r, struct err *e); /* NULL: nothing to undo */
+};
+
+struct step { /* what the plan says; read-only at run time */
+	char *id;
+	const struct step_kind *kind;
+	json_t *params;       /* complete: defaults filled in, numbers normalised */
+	int64_t timeout_ms;
+	int line;             /* in the plan file */
+};
+
+struct step_run {
+	const struct step *step;
+	const json_t *params;   /* as step->params with ${step.output} resolved; lent */
+	json_t *memo;           /* lent: what the last step_intend() saved; NULL before the first */
+	json_t *out;            /* outputs: set with step_output(), journalled with DONE */
+	int attempt;            /* 1.. ; `retry` makes a new one */
+	int64_t now, wake_at;   /* wall ms; wake_at 0: the engine's poll interval */
+	int64_t since;          /* wall ms when this step began in this attempt */
+	char token[96];         /* run + step + attempt: client tokens and names ([A-Za-z0-9-]) */
+	char saying[240];       /* what it waits for, for the screen: step_say() */
+	const struct plan *plan;
+	const char *blue, *green; /* resolved target group ARNs; green "" while not known */
+	struct aws *aws;
+	const struct http *http;  /* probes and hooks by URL */
+	struct run *run;          /* the engine's own; steps use the calls below */
+};
+
+/* Writes memo to the journal, durably and only while this process holds the
+ * run; takes memo, also when it fails. ERR_LOST: another controller took over. */
+int step_intend(struct step_run *r, json_t *memo, struct err *e);
+/* A line for people and for proof: kind "note", body {"what": what, ...detail}; takes detail (may be NULL). */
+int step_note(struct step_run *r, const char *what, json_t *detail, struct err *e);
+void step_say(struct step_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void step_output(struct step_run *r, const char *name, const char *value);
+
+/* Traffic belongs to the run, not to a step: one place reads, compares,
+ * intends, writes and reads back (engine/traffic.c). DONE when green has
+ * permille/1000 of the rule's weight, read back from AWS. */
+enum step_verdict step_traffic(struct step_run *r, int green_permille, struct err *e);
+/* The watch's opinion of the present stage. */
+struct verdict;
+const struct verdict *step_verdict_now(const struct step_run *r);
+int64_t step_weight_since(const struct step_run *r); /* wall ms the present weight was read back; 0: not by this run */
+int step_green_permille(const struct step_run *r);
+/* Has somebody ordered this? promote answers approve steps and ends bakes. */
+enum step_answer { ANSWER_NONE, ANSWER_YES, ANSWER_NO };
+enum step_answer step_asked(const struct step_run *r, char *who, size_t size);
+/* Other runs in this store that are not over and use the same rule; "" when none. */
+int step_rivals(struct step_run *r, char *out, size_t size, struct err *e);
+#endif

@@ -1,0 +1,65 @@
+/* sim/sim.h - the simulated world: an AWS in this process, behind http_send.
+ *
+ * Knows ELBv2 rules, weights (with propagation delay) and target health,
+ * CloudFormation stacks that take time, CloudWatch with publication delay and
+ * missing-when-zero series, alarms, ECS, STS, schedules; makes traffic; injects
+ * faults. Everything follows from the seed; time is virtual. It also answers
+ * the probes' requests as MediaWiki would. */
+#ifndef CUTOVER_SIM_SIM_H
+#define CUTOVER_SIM_SIM_H
+
+#include "base/clock.h"
+#include "net/http.h"
+
+#include <stdbool.h>
+
+struct sim;
+
+struct sim_opts {
+	uint64_t seed;
+	int64_t start;              /* wall ms; 0: 2026-01-01T02:00:00Z */
+	const char *region, *account, *rule, *blue, *green; /* ARNs the world has; green may be made by a stack */
+	const char *fault;          /* by name, see sim_faults(); NULL: none */
+	double requests_per_s;      /* 0: 200 */
+	int period_s;               /* CloudWatch period it publishes at; 0: 60 */
+	int alarms; const char *const *alarm_names;
+};
+struct sim *sim_new(const struct sim_opts *o);
+void sim_free(struct sim *s);
+
+struct clock *sim_clock(struct sim *s);     /* virtual; sleeping advances the world */
+int sim_send(void *sim, const struct http_req *q, struct http_res *a, struct err *e); /* an http_send_fn */
+
+/* Faults at one call: the n-th request from now (0: the next) meets this. */
+enum sim_mishap {
+	SIM_FINE, SIM_REFUSED, SIM_TIMEOUT_BEFORE, SIM_REPLY_LOST, SIM_THROTTLED, SIM_500,
+	SIM_TRUNCATED, SIM_MALFORMED, SIM_SLOW, SIM_STALE, SIM_MISHAPS
+};
+void sim_mishap_at(struct sim *s, uint64_t n, enum sim_mishap what);
+void sim_mishap_rate(struct sim *s, double share); /* random mishaps at this share of calls */
+
+/* The process under test dies: from the n-th request on nothing leaves any
+ * more. before: the request is not executed; else it is, and its reply is lost. */
+void sim_die_at(struct sim *s, uint64_t n, bool before);
+bool sim_is_dead(const struct sim *s);
+void sim_revive(struct sim *s);
+uint64_t sim_requests(const struct sim *s);
+
+/* The truth, for oracles. */
+struct sim_truth {
+	int weight_blue, weight_green;       /* control plane */
+	int live_blue, live_green;           /* data plane, after propagation */
+	double users, failed;                /* requests of users so far, and those that failed */
+	double failed_by_green;
+	int blue_healthy, green_healthy, blue_total, green_total;
+	int stacks;                          /* that exist */
+	uint64_t modify_rules;               /* that took effect */
+};
+void sim_truth(struct sim *s, struct sim_truth *out);
+void sim_set_weights(struct sim *s, int blue, int green);  /* somebody else does */
+void sim_green_errors(struct sim *s, double rate);
+void sim_kill_targets(struct sim *s, bool green);
+
+struct sim_fault_info { const char *name, *about; int exit_code; };
+const struct sim_fault_info *sim_faults(size_t *n);
+#endif

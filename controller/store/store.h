@@ -1,0 +1,57 @@
+/* store/store.h - where journals lie. Append-only; appending is the compare-and-swap.
+ *
+ * store_append succeeds only if seq is exactly last + 1, so two controllers can
+ * never both act on the same state: the one that loses gets ERR_LOST, reads
+ * again and sees what the other did. Each line carries the SHA-256 of the line
+ * before, so a changed or missing line is found (store_verify). */
+#ifndef CUTOVER_STORE_STORE_H
+#define CUTOVER_STORE_STORE_H
+
+#include "base/json.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct store;
+
+struct event {
+	int64_t seq;      /* 1.. */
+	int64_t at;       /* wall ms of the writer, for people */
+	char *run, *actor, *kind, *step; /* step "" when none */
+	char *body;       /* compact JSON object */
+	char prev[65], hash[65];
+};
+
+/* path: the database file, made when absent; ":memory:" for simulations. */
+int store_open(const char *path, struct store **out, struct err *e);
+void store_close(struct store *s);
+static inline void store_closep(struct store **s) { store_close(*s); }
+#define autostore __attribute__((cleanup(store_closep)))
+
+/* In: run, at, actor, kind, step, body, seq. ERR_LOST when seq is not last + 1,
+ * ERR_STORE when it cannot be made durable (disk full, I/O error). */
+int store_append(struct store *s, const struct event *ev, struct err *e);
+
+/* Calls each for every event of the run with seq > after, in order; stops when it returns nonzero. */
+typedef int store_each_fn(void *ctx, const struct event *ev);
+int store_read(struct store *s, const char *run, int64_t after, store_each_fn *each, void *ctx,
+	       struct err *e);
+int store_last(struct store *s, const char *run, int64_t *seq, struct err *e); /* 0: no such run */
+/* Runs, newest first: each(ctx, first event of the run). */
+int store_runs(struct store *s, store_each_fn *each, void *ctx, struct err *e);
+/* "" in *prefix's place is no run: finds the one run whose id starts with it (NULL: the newest run). */
+int store_find(struct store *s, const char *prefix, char **run, struct err *e);
+
+/* Signs of life of the driver, outside the chain: a counter per run. */
+int store_beat(struct store *s, const char *run, const char *holder, struct err *e);
+int store_beats(struct store *s, const char *run, int64_t *count, struct err *e);
+
+/* 0 when every line's hash and prev are right; else -1 with the first broken seq. */
+int store_verify(struct store *s, const char *run, int64_t *lines, struct err *e);
+
+/* Readable when somebody wrote to the store (inotify); -1 when not available.
+ * store_watch_clear empties it. */
+int store_watch_fd(struct store *s);
+void store_watch_clear(struct store *s);
+#endif
