@@ -28,6 +28,7 @@ struct plan;
 struct plan_errors;
 struct run;
 struct step;
+struct step_run;
 
 /* STEP_FAIL fills *e. Its kind decides: BUSY, NET and UNSURE are asked again
  * until the step's timeout; LOST and STORE stop this process, not the run;
