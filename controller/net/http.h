@@ -26,6 +26,8 @@ struct http_req {
 	size_t max_answer;      /* bytes; 0: HTTP_ANSWER_MAX. A longer answer is an error */
 	const char *connect_to; /* "host:port" to connect to instead of the URL's; TLS name and Host stay */
 	bool no_proxy;          /* metadata endpoints must not go through a proxy */
+	bool once;              /* a write: not even the HTTP library may send it again, as it
+				 * does when a kept connection turns out to be dead */
 };
 #define HTTP_TIMEOUT_MS 10000
 #define HTTP_CONNECT_MS 3000
@@ -40,7 +42,8 @@ struct http_res {
 };
 
 /* 0 with a filled answer of any status, or -1 with kind NET (surely not
- * executed) or UNSURE (may have been). The caller frees with http_res_free. */
+ * executed), UNSURE (may have been) or INPUT (not a request one can send).
+ * The caller frees with http_res_free. */
 typedef int http_send_fn(void *ctx, const struct http_req *q, struct http_res *a, struct err *e);
 
 struct http {
