@@ -26,7 +26,7 @@ struct err;
 struct http;
 struct plan;
 struct plan_errors;
-struct run;
+struct engine;
 struct step;
 struct step_run;
 
@@ -100,7 +100,7 @@ struct step_run {
 	const char *blue, *green; /* resolved target group ARNs; green "" while not known */
 	struct aws *aws;
 	const struct http *http;  /* probes and hooks by URL */
-	struct run *run;          /* the engine's own; steps use the calls below */
+	struct engine *engine;    /* steps use the calls below */
 };
 
 /* Writes memo to the journal, durably and only while this process holds the

@@ -12,6 +12,8 @@
 
 /* Green requests a period must have by blue's measure before their absence is blindness. */
 #define EXPECT_REQUESTS 20
+/* How many closed periods back a trouble of both colours counts as still going on. */
+#define RECENT 2
 
 struct sum {
 	double requests, errors, latency_ms;
@@ -54,10 +56,16 @@ static bool say(struct verdict *v, enum verdict_kind kind, const char *rule, con
 	return true;
 }
 
-/* BAD, unless blue fails at half of green's rate or more: then it is not green's doing. */
-static bool bad_unless_shared(struct verdict *v, const char *rule, const struct sum *g, const struct sum *b)
+/* BAD, unless blue fails at half of green's rate or more: then it is not green's
+ * doing. A shared incident holds the run while it lasts, not for ever after. */
+static bool bad_unless_shared(struct verdict *v, const char *rule, const struct sum *g, const struct sum *b,
+			      bool recent)
 {
-	if (b->requests > 0 && rate(b) * 2 >= rate(g))
+	bool shared = b->requests > 0 && rate(b) * 2 >= rate(g);
+
+	if (shared && !recent)
+		return false;
+	if (shared)
 		return say(v, VERDICT_HOLD, "both-sick",
 			   "both colours fail: green %.1f %% of %.0f requests, blue %.1f %% of %.0f; going back would not help",
 			   100 * rate(g), g->requests, 100 * rate(b), b->requests);
@@ -71,8 +79,9 @@ static bool catastrophic(const struct evidence *ev, const struct judge_limits *l
 		struct sum g = sum_of(ev->green, i, i + 1), b = sum_of(ev->blue, i, i + 1);
 
 		if (g.requests >= lim->catastrophic_requests &&
-		    g.errors * 1000 >= lim->catastrophic_permille * g.requests)
-			return bad_unless_shared(v, "catastrophic", &g, &b);
+		    g.errors * 1000 >= lim->catastrophic_permille * g.requests &&
+		    bad_unless_shared(v, "catastrophic", &g, &b, i + RECENT >= ev->n))
+			return true;
 	}
 	return false;
 }
@@ -84,8 +93,9 @@ static bool error_rate(const struct evidence *ev, const struct judge_limits *lim
 	for (size_t end = ev->n; lim->error_permille > 0 && end >= ev->green_from + span; end--) {
 		struct sum g = sum_of(ev->green, end - span, end), b = sum_of(ev->blue, end - span, end);
 
-		if (g.requests >= lim->error_requests && g.errors * 1000 > lim->error_permille * g.requests)
-			return bad_unless_shared(v, "error-rate", &g, &b);
+		if (g.requests >= lim->error_requests && g.errors * 1000 > lim->error_permille * g.requests &&
+		    bad_unless_shared(v, "error-rate", &g, &b, end + RECENT > ev->n))
+			return true;
 	}
 	return false;
 }
@@ -106,6 +116,8 @@ static bool latency(const struct evidence *ev, const struct judge_limits *lim, s
 		struct sum g = sum_of(ev->green, end - span, end), b = sum_of(ev->blue, end - span, end);
 
 		if (g.requests < lim->latency_requests || !all_slow(ev->green, end - span, end, lim->latency_ms))
+			continue;
+		if (b.latency_ms > lim->latency_ms && end + RECENT <= ev->n)
 			continue;
 		if (b.latency_ms > lim->latency_ms)
 			return say(v, VERDICT_HOLD, "both-slow",
@@ -161,6 +173,8 @@ static bool enough(const struct evidence *ev, const struct judge_limits *lim, st
 {
 	struct sum g = sum_of(ev->green, ev->stage_from, ev->n);
 
+	if (ev->unknown)
+		return say(v, VERDICT_HOLD, "unknown", "%.150s", ev->unknown_why);
 	if (ev->green_healthy < 0)
 		return say(v, VERDICT_HOLD, "health-unknown", "the health of green's targets is not known");
 	if (ev->green_healthy < ev->green_total)

@@ -32,6 +32,8 @@ struct evidence {
 	size_t behind;               /* closed periods that should have been read and were not answered */
 	int green_permille;          /* weight of green in this stage */
 	int green_healthy, green_total, blue_healthy, blue_total; /* -1: unknown */
+	bool unknown;                /* weights or alarms could not be read at this look */
+	char unknown_why[160];
 	bool alarm;                  /* a named alarm fires */
 	char alarm_why[256];
 };

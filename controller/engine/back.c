@@ -1,0 +1,193 @@
+/* engine/back.c - one tick back: traffic, proof, everything else, in that order.
+ *
+ * Nothing is destroyed before green is proved free of requests. What cannot be
+ * cleaned up is said and left; that does not make "rolled back" untrue, which
+ * speaks of traffic only. */
+#include "engine/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RETRY_MS 2000
+#define CALL_AFTER_MS (2 * 60000)     /* a person hears of a way back that does not get on */
+#define FREEZE_AFTER_MS (15 * 60000)  /* and it is left to that person after this */
+
+static void sooner(int64_t *wake_at, int64_t at)
+{
+	if (at < *wake_at)
+		*wake_at = at;
+}
+
+/* Retried until the deadline whatever the error: on the way back even a refusal
+ * may be a credential that is renewed in a minute. */
+static int held_up(struct engine *en, const char *why, int64_t *wake_at, struct err *e)
+{
+	int64_t age = engine_now(en) - en->run->state_since;
+
+	snprintf(en->saying, sizeof en->saying, "%s", why);
+	if (age >= FREEZE_AFTER_MS) {
+		if (engine_call(en, why, e))
+			return -1;
+		return engine_append(en, "frozen", "", json_pack("{s:o}", "why", json_text(why)), e);
+	}
+	if (age >= CALL_AFTER_MS && !en->called && engine_call(en, why, e))
+		return -1;
+	sooner(wake_at, engine_now(en) + RETRY_MS);
+	return 0;
+}
+
+static bool must_stop(const struct err *e)
+{
+	return e->kind == ERR_LOST || e->kind == ERR_STORE;
+}
+
+/* Somebody fights us: stop at once, say who has the wheel. */
+static int fought(struct engine *en, const struct err *why, struct err *e)
+{
+	if (engine_call(en, why->msg, e))
+		return -1;
+	return engine_append(en, "frozen", "", json_pack("{s:o}", "why", json_text(why->msg)), e);
+}
+
+/* 1: traffic is on blue as far as AWS says; 0: not yet; -1: error. */
+static int bring_traffic_back(struct engine *en, int64_t *wake_at, struct err *e)
+{
+	struct err trouble = { 0 };
+	enum step_verdict v;
+
+	if (!en->green[0] && !en->run->traffic.known && !en->run->traffic.writing)
+		return 1;
+	aws_set_lane(en->aws, AWS_LANE_ROLLBACK);
+	v = traffic_back(en, &trouble);
+	aws_set_lane(en->aws, AWS_LANE_NORMAL);
+	if (v == STEP_DONE)
+		return 1;
+	if (v == STEP_FAIL && must_stop(&trouble)) {
+		*e = trouble;
+		return -1;
+	}
+	if (v == STEP_FAIL && trouble.kind == ERR_GATE && en->run->traffic.foreign)
+		return fought(en, &trouble, e);
+	return held_up(en, v == STEP_FAIL ? trouble.msg : "looking again at the weights", wake_at, e);
+}
+
+static int prove(struct engine *en, int64_t *wake_at, struct err *e)
+{
+	char saying[240] = "";
+	struct err trouble = { 0 };
+	enum step_verdict v = proof_of_blue(en, saying, sizeof saying, &trouble);
+
+	if (v == STEP_DONE)
+		return 1;
+	if (v == STEP_FAIL && must_stop(&trouble)) {
+		*e = trouble;
+		return -1;
+	}
+	if (v == STEP_FAIL)
+		snprintf(saying, sizeof saying, "cannot prove that green is free of requests: %.180s", trouble.msg);
+	return held_up(en, saying, wake_at, e);
+}
+
+static int restore(struct engine *en, int64_t *wake_at, struct err *e)
+{
+	struct err trouble = { 0 };
+	enum step_verdict v = traffic_restore(en, &trouble);
+
+	if (v == STEP_DONE)
+		return 1;
+	if (v == STEP_FAIL && must_stop(&trouble)) {
+		*e = trouble;
+		return -1;
+	}
+	return held_up(en, v == STEP_FAIL ? trouble.msg : "putting the rule back as it was", wake_at, e);
+}
+
+/* --- everything else ---------------------------------------------------------------- */
+
+static int undone(struct engine *en, const struct step *s, const char *left, struct err *e)
+{
+	json_t *body = left ? json_pack("{s:o}", "left", json_text(left)) : NULL;
+
+	return engine_append(en, "undone", s->id, body, e) ? -1 : 1;
+}
+
+static bool is_late(struct engine *en, const struct step *s)
+{
+	return engine_now(en) - en->run->state_since > s->timeout_ms + FREEZE_AFTER_MS;
+}
+
+static int undo_verdict(struct engine *en, struct step_run *r, enum step_verdict v, const struct err *trouble,
+			int64_t *wake_at, struct err *e)
+{
+	bool waits = v == STEP_WAIT || (v == STEP_FAIL && err_retryable(trouble));
+
+	if (v == STEP_DONE)
+		return undone(en, r->step, NULL, e);
+	if (v == STEP_FAIL && must_stop(trouble)) {
+		*e = *trouble;
+		return -1;
+	}
+	if (!waits || is_late(en, r->step))
+		return undone(en, r->step, v == STEP_FAIL ? trouble->msg : r->saying, e);
+	snprintf(en->saying, sizeof en->saying, "%s", v == STEP_FAIL ? trouble->msg : r->saying);
+	sooner(wake_at, r->wake_at ? r->wake_at : r->now + RETRY_MS);
+	return 0;
+}
+
+static int undo_step(struct engine *en, size_t i, int64_t *wake_at, struct err *e)
+{
+	const struct step *s = &en->run->plan->steps[i];
+	autojson json_t *params = NULL;
+	struct err trouble = { 0 };
+	struct step_run r;
+	enum step_verdict v;
+	int rc;
+
+	if (!s->kind->undo)
+		return undone(en, s, s->kind->flags & STEP_ONE_WAY ? "cannot be undone" : NULL, e);
+	if (service_open(en, i, &r, &params, &trouble))
+		return undone(en, s, trouble.msg, e);
+	v = s->kind->undo(&r, &trouble);
+	rc = undo_verdict(en, &r, v, &trouble, wake_at, e);
+	service_close(&r);
+	return rc;
+}
+
+static int undo_rest(struct engine *en, int64_t *wake_at, struct err *e)
+{
+	int rc = 1;
+
+	for (size_t i = en->run->plan->nsteps; rc == 1 && i-- > 0;) {
+		enum step_state st = en->run->step[i].state;
+
+		if (st == STEP_IS_DOING || st == STEP_IS_DONE)
+			rc = undo_step(en, i, wake_at, e);
+	}
+	return rc;
+}
+
+int back_tick(struct engine *en, int64_t *wake_at, struct err *e)
+{
+	static int (*const phases[])(struct engine *, int64_t *, struct err *) = {
+		bring_traffic_back, prove, restore, undo_rest, 
+	};
+	struct err trouble = { 0 };
+
+	if (engine_resolve(en, e))
+		return -1;
+	for (size_t i = 0; i < COUNT(phases); i++) {
+		int rc = phases[i](en, wake_at, e);
+
+		if (rc != 1)
+			return rc;
+	}
+	if (deadman_disarm(en, &trouble)) { /* harmless: it carries the weights that are set now */
+		if (must_stop(&trouble)) {
+			*e = trouble;
+			return -1;
+		}
+		if (engine_append(en, "trouble", "", json_pack("{s:o}", "what", json_text(trouble.msg)), e))
+			return -1;
+	}
+	return engine_append(en, "rolled-back", "", json_pack("{s:s, s:s}", "why", en->run->why, "by", en->run->by), e);
+}

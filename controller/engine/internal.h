@@ -1,0 +1,77 @@
+/* engine/internal.h - what the engine's files share with each other only. */
+#ifndef CUTOVER_ENGINE_INTERNAL_H
+#define CUTOVER_ENGINE_INTERNAL_H
+
+#include "aws/elb.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "engine/engine.h"
+#include "judge/judge.h"
+
+struct watch {
+	int64_t next;          /* wall ms of the next look; 0: now */
+	struct evidence ev;
+	int64_t read_until;    /* wall ms: end of the last closed period that was answered */
+	int64_t recorded;      /* end of the last closed period a verdict line was written for */
+	bool have;             /* there is a verdict */
+	int64_t looked;        /* wall ms it was made: one older than the weights is of another stage */
+	struct verdict verdict;
+};
+
+struct engine {
+	struct store *store;
+	struct clock *clock;
+	struct http http;
+	struct aws *aws;
+	struct run *run;
+	char holder[160], actor[96];
+	int64_t beat;          /* mono ms of the last sign of life; -1: none yet */
+	char *blue, *green;    /* resolved target groups */
+	struct watch watch;
+	char saying[640];
+	bool called;           /* the person was called in this state by this process */
+};
+
+/* Appends one line and folds it; takes body (NULL: {}). ERR_LOST: somebody
+ * else wrote first; the tick ends and the next one sees what. */
+int engine_append(struct engine *en, const char *kind, const char *step, json_t *body, struct err *e);
+int64_t engine_now(struct engine *en);
+int engine_resolve(struct engine *en, struct err *e);
+/* A person is needed: a line in the journal, and the plan's `call` program. */
+int engine_call(struct engine *en, const char *why, struct err *e);
+/* The write gate of aws_opts: does this process still hold the run? */
+int engine_gate(void *engine, struct err *e);
+int engine_beat(struct engine *en, struct err *e);
+void engine_own_holder(char *out, size_t size);
+
+/* traffic.c */
+struct weights { int blue, green; }; /* -1: not on the rule */
+int traffic_read(struct engine *en, struct elb_rule *rule, struct weights *w, struct err *e);
+enum step_verdict traffic_reach(struct engine *en, int green_permille, struct err *e);
+/* Takes traffic off green, whatever the state; and, after proof, the baseline exactly. */
+enum step_verdict traffic_back(struct engine *en, struct err *e);
+enum step_verdict traffic_restore(struct engine *en, struct err *e);
+/* Compares what AWS says with what we last left; writes the `foreign` line. */
+int traffic_check(struct engine *en, const struct weights *w, bool *ours, struct err *e);
+int traffic_permille(const struct weights *w);
+
+/* proof.c: is green really free of requests? */
+enum step_verdict proof_of_blue(struct engine *en, char *saying, size_t size, struct err *e);
+
+/* deadman.c */
+int deadman_arm(struct engine *en, struct err *e);
+int deadman_rearm_if_due(struct engine *en, struct err *e);
+int deadman_disarm(struct engine *en, struct err *e);
+
+/* watch.c: one look, if it is time; may append `verdict`, `foreign` and `back`. */
+int watch_tick(struct engine *en, int64_t *wake_at, struct err *e);
+int64_t watch_lag_ms(const struct plan_watch *w);
+
+/* forward.c, back.c */
+int forward_tick(struct engine *en, int64_t *wake_at, struct err *e);
+int forward_give_up(struct engine *en, const char *why, struct err *e);
+int back_tick(struct engine *en, int64_t *wake_at, struct err *e);
+/* service.c: fills a step_run for step i; step_run_done frees what it holds. */
+int service_open(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e);
+void service_close(struct step_run *r);
+#endif

@@ -1,0 +1,501 @@
+/* engine/run.c - folds events into a run. One small function per event kind,
+ * found in a table; an event that the table does not know is refused, since a
+ * newer program may have meant something we must not ignore. */
+#include "engine/run.h"
+
+#include "base/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct run_transition run_transitions[] = {
+	{ RUN_FORWARD, "back", RUN_BACK, "green is worse, a step failed, or somebody ordered it" },
+	{ RUN_FORWARD, "promoted", RUN_PROMOTED, "all steps are done" },
+	{ RUN_FORWARD, "refused", RUN_REFUSED, "a safety check said no before anything was touched" },
+	{ RUN_FORWARD, "frozen", RUN_FROZEN, "the way back is closed: a person is needed" },
+	{ RUN_BACK, "rolled-back", RUN_ROLLED_BACK, "traffic is proved on blue" },
+	{ RUN_BACK, "frozen", RUN_FROZEN, "traffic cannot be put or proved on blue: a person is needed" },
+	{ RUN_PROMOTED, "back", RUN_BACK, "somebody ordered it while blue is still there" },
+	{ RUN_FROZEN, "back", RUN_BACK, "a person ordered it" },
+	{ RUN_ROLLED_BACK, "attempt", RUN_FORWARD, "a person ordered another try" },
+	{ RUN_REFUSED, "attempt", RUN_FORWARD, "a person ordered another try" },
+};
+const size_t run_ntransitions = COUNT(run_transitions);
+
+static const char *const state_names[RUN_STATES] = {
+	"going forward", "rolling back", "promoted", "rolled back", "frozen", "refused",
+};
+
+const char *run_state_name(enum run_state s)
+{
+	return (unsigned)s < RUN_STATES ? state_names[s] : "?";
+}
+
+static void copy(char *out, size_t size, const char *s)
+{
+	snprintf(out, size, "%s", s ? s : "");
+}
+
+static struct run_step *step_of(struct run *r, const struct event *ev)
+{
+	for (size_t i = 0; i < r->plan->nsteps; i++)
+		if (!strcmp(r->plan->steps[i].id, ev->step))
+			return &r->step[i];
+	return NULL;
+}
+
+static const struct step_kind *kind_of(const struct run *r, const struct event *ev)
+{
+	const struct step *s = plan_step(r->plan, ev->step);
+
+	return s ? s->kind : NULL;
+}
+
+/* --- one function per event kind -------------------------------------------- */
+
+typedef int fold_fn(struct run *r, const struct event *ev, const json_t *body, struct err *e);
+
+static int transit(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	for (size_t i = 0; i < run_ntransitions; i++) {
+		const struct run_transition *t = &run_transitions[i];
+
+		if (t->from != r->state || strcmp(t->event, ev->kind))
+			continue;
+		r->state = t->to;
+		r->state_since = ev->at;
+		copy(r->why, sizeof r->why, json_str(body, "why", ""));
+		copy(r->by, sizeof r->by, json_str(body, "by", ev->actor));
+		r->wish[0] = '\0';
+		return 0;
+	}
+	return err_set(e, ERR_BUG, "line %lld of the journal says \"%s\" while the run is %s",
+		       (long long)ev->seq, ev->kind, run_state_name(r->state));
+}
+
+static int fold_nothing(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)r, (void)ev, (void)body, (void)e;
+	return 0;
+}
+
+static int fold_claim(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)e;
+	copy(r->holder, sizeof r->holder, json_str(body, "holder", ""));
+	r->claim_seq = ev->seq;
+	return 0;
+}
+
+static int fold_begin(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	struct run_step *s = step_of(r, ev);
+
+	(void)body, (void)e;
+	s->state = STEP_IS_DOING;
+	s->since = ev->at;
+	if (kind_of(r, ev)->flags & STEP_ONE_WAY)
+		r->one_way = true;
+	return 0;
+}
+
+static int fold_intend(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	struct run_step *s = step_of(r, ev);
+
+	(void)e;
+	json_decref(s->memo);
+	s->memo = json_incref(json_object_get(body, "memo"));
+	if (kind_of(r, ev)->flags & STEP_TOUCHES)
+		r->touched = true;
+	return 0;
+}
+
+static int fold_done(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	struct run_step *s = step_of(r, ev);
+	json_t *out = json_object_get(body, "outputs");
+
+	(void)e;
+	s->state = STEP_IS_DONE;
+	s->ended = ev->at;
+	if (out)
+		json_object_set(r->outputs, ev->step, out);
+	return 0;
+}
+
+static int fold_undone(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)body, (void)e;
+	step_of(r, ev)->state = STEP_IS_UNDONE;
+	return 0;
+}
+
+static int fold_baseline(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)ev, (void)e;
+	if (!r->traffic.baseline)
+		r->traffic.baseline = json_incref(json_object_get(body, "groups"));
+	return 0;
+}
+
+static void add_echo(struct run_traffic *t, int green)
+{
+	if (t->echoes == COUNT(t->echo_green))
+		memmove(t->echo_green, t->echo_green + 1, --t->echoes * sizeof *t->echo_green);
+	t->echo_green[t->echoes++] = green;
+}
+
+static int fold_write(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	struct run_traffic *t = &r->traffic;
+
+	(void)e;
+	if (t->writing)
+		add_echo(t, t->to_green);
+	t->writing = true;
+	t->to_blue = (int)json_num(body, "blue", 0);
+	t->to_green = (int)json_num(body, "green", 0);
+	t->foreign = 0;
+	if (t->to_green > 0 && !t->raised)
+		t->raised = ev->at;
+	r->touched = true;
+	return 0;
+}
+
+static int fold_unsure(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)body, (void)e;
+	r->traffic.unsure = ev->at;
+	return 0;
+}
+
+static int fold_weights(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	struct run_traffic *t = &r->traffic;
+
+	(void)e;
+	t->writing = false;
+	t->known = true;
+	t->left_blue = (int)json_num(body, "blue", 0);
+	t->left_green = (int)json_num(body, "green", 0);
+	t->since = ev->at;
+	return 0;
+}
+
+static int fold_armed(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)ev, (void)e;
+	r->traffic.armed = json_num(body, "at", 0);
+	return 0;
+}
+
+static int fold_foreign(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	struct run_traffic *t = &r->traffic;
+
+	(void)e;
+	t->foreign = ev->at;
+	t->foreign_blue = (int)json_num(body, "blue", 0);
+	t->foreign_green = (int)json_num(body, "green", 0);
+	return 0;
+}
+
+static int fold_verdict(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	bool blind = !strcmp(json_str(body, "verdict", ""), "BLIND");
+
+	(void)e;
+	json_decref(r->verdict);
+	r->verdict = json_incref((json_t *)body);
+	r->blind_since = !blind ? 0 : r->blind_since ? r->blind_since : ev->at;
+	return 0;
+}
+
+static int fold_proved(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)body, (void)e;
+	r->proved = ev->at;
+	return 0;
+}
+
+static void wish(struct run *r, const struct event *ev, const json_t *body, const char *what)
+{
+	copy(r->wish, sizeof r->wish, what);
+	copy(r->wish_by, sizeof r->wish_by, ev->actor);
+	copy(r->wish_why, sizeof r->wish_why, json_str(body, "reason", ""));
+}
+
+static void order_promote(struct run *r, const struct event *ev, const json_t *body)
+{
+	const struct step *cur = run_current(r);
+
+	if (json_yes(body, "full"))
+		copy(r->full_by, sizeof r->full_by, ev->actor);
+	if (cur)
+		copy(r->step[cur - r->plan->steps].yes, sizeof r->step->yes, ev->actor);
+}
+
+static void order_rollback(struct run *r, const struct event *ev, const json_t *body)
+{
+	if (r->state == RUN_FORWARD || r->state == RUN_PROMOTED || r->state == RUN_FROZEN)
+		wish(r, ev, body, "rollback");
+	r->paused = false;
+}
+
+static void order_pause(struct run *r, const struct event *ev, const json_t *body)
+{
+	(void)ev, (void)body;
+	r->paused = true;
+}
+
+static void order_resume(struct run *r, const struct event *ev, const json_t *body)
+{
+	(void)ev, (void)body;
+	r->paused = false;
+	/* The person has seen whose weights they are: ours are set again. */
+	if (r->traffic.foreign)
+		add_echo(&r->traffic, r->traffic.foreign_green);
+	r->traffic.foreign = 0;
+}
+
+static void order_retry(struct run *r, const struct event *ev, const json_t *body)
+{
+	if (r->state == RUN_ROLLED_BACK || r->state == RUN_REFUSED)
+		wish(r, ev, body, "retry");
+}
+
+static int fold_order(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	static const struct {
+		const char *name;
+		void (*fold)(struct run *, const struct event *, const json_t *);
+	} orders[] = {
+		{ "promote", order_promote }, { "rollback", order_rollback }, { "pause", order_pause },
+		{ "resume", order_resume }, { "retry", order_retry },
+	};
+	const char *name = json_str(body, "order", ""), *id = json_str(body, "id", "");
+
+	(void)e;
+	if (json_object_get(r->order_ids, id))
+		return 0;
+	json_object_set_new(r->order_ids, id, json_integer(ev->seq));
+	for (size_t i = 0; i < COUNT(orders); i++)
+		if (!strcmp(orders[i].name, name))
+			orders[i].fold(r, ev, body);
+	return 0;
+}
+
+/* Evidence of a failed attempt is never the new normal: the baseline stays,
+ * everything else about traffic and steps begins anew. */
+static int fold_attempt(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	if (transit(r, ev, body, e))
+		return -1;
+	r->attempt++;
+	for (size_t i = 0; i < r->plan->nsteps; i++) {
+		json_decref(r->step[i].memo);
+		r->step[i] = (struct run_step){ .state = STEP_IS_TODO };
+	}
+	json_object_clear(r->outputs);
+	r->traffic.raised = r->traffic.since = r->proved = r->blind_since = 0;
+	r->touched = r->one_way = r->paused = false;
+	r->full_by[0] = '\0';
+	json_decref(r->verdict);
+	r->verdict = NULL;
+	return 0;
+}
+
+static int fold_back(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	r->proved = 0;
+	return transit(r, ev, body, e);
+}
+
+static const struct fold {
+	const char *kind;
+	bool of_step;
+	fold_fn *fn;
+} folds[] = {
+	{ "claim", false, fold_claim },     { "order", false, fold_order },
+	{ "begin", true, fold_begin },      { "intend", true, fold_intend },
+	{ "done", true, fold_done },        { "failed", true, fold_nothing },
+	{ "undone", true, fold_undone },    { "note", false, fold_nothing },
+	{ "baseline", false, fold_baseline }, { "write", false, fold_write },
+	{ "unsure", false, fold_unsure },   { "weights", false, fold_weights },
+	{ "foreign", false, fold_foreign }, { "verdict", false, fold_verdict },
+	{ "armed", false, fold_armed },
+	{ "proved", false, fold_proved },   { "call", false, fold_nothing },
+	{ "back", false, fold_back },       { "promoted", false, transit },
+	{ "refused", false, transit },      { "frozen", false, transit },
+	{ "rolled-back", false, transit },  { "attempt", false, fold_attempt },
+	{ "trouble", false, fold_nothing },
+};
+
+static const struct fold *fold_find(const char *kind)
+{
+	for (size_t i = 0; i < COUNT(folds); i++)
+		if (!strcmp(folds[i].kind, kind))
+			return &folds[i];
+	return NULL;
+}
+
+/* --- loading ------------------------------------------------------------------ */
+
+struct loading {
+	struct run *run;
+	const struct step_kind *const *kinds;
+	struct err *e;
+	int rc;
+};
+
+static int fold_start(struct loading *l, const struct event *ev, const json_t *body)
+{
+	struct plan_errors errs = { 0 };
+	struct run *r = l->run;
+	const char *text = json_str(body, "plan", "");
+
+	if (plan_parse(text, strlen(text), json_str(body, "file", "plan"), l->kinds,
+		       json_object_get(body, "env"), &r->plan, &errs)) {
+		err_set(l->e, ERR_INPUT, "the plan in the journal of run %s does not load: %s", ev->run,
+			errs.n ? errs.at[0].text : "unknown error");
+		plan_errors_free(&errs);
+		return -1;
+	}
+	plan_errors_free(&errs);
+	r->step = xcalloc(r->plan->nsteps, sizeof *r->step);
+	r->started = r->state_since = ev->at;
+	return 0;
+}
+
+static int fold_body(struct loading *l, const struct event *ev, const json_t *body)
+{
+	const struct fold *f = fold_find(ev->kind);
+
+	if (ev->seq == 1 && !strcmp(ev->kind, "start"))
+		return fold_start(l, ev, body);
+	if (!f || !l->run->plan)
+		return err_set(l->e, ERR_BUG, "line %lld of the journal is a \"%s\", which this program does not know",
+			       (long long)ev->seq, ev->kind);
+	if (f->of_step && !step_of(l->run, ev))
+		return err_set(l->e, ERR_BUG, "line %lld of the journal names step \"%s\", which the plan does not have",
+			       (long long)ev->seq, ev->step);
+	return f->fn(l->run, ev, body, l->e);
+}
+
+static int fold_event(void *ctx, const struct event *ev)
+{
+	struct loading *l = ctx;
+	autojson json_t *body = json_loads(ev->body, 0, NULL);
+
+	if (!body)
+		l->rc = err_set(l->e, ERR_BUG, "line %lld of the journal is not JSON", (long long)ev->seq);
+	else
+		l->rc = fold_body(l, ev, body);
+	if (l->rc)
+		return 1;
+	l->run->seq = ev->seq;
+	l->run->changed = ev->at;
+	return 0;
+}
+
+static int read_on(struct loading *l, struct store *s)
+{
+	if (store_read(s, l->run->id, l->run->seq, fold_event, l, l->e))
+		return -1;
+	return l->rc;
+}
+
+int run_load(struct store *s, const char *id, const struct step_kind *const *kinds, struct run **out,
+	     struct err *e)
+{
+	autorun struct run *r = xcalloc(1, sizeof *r);
+	struct loading l = { .run = r, .kinds = kinds, .e = e };
+
+	copy(r->id, sizeof r->id, id);
+	r->attempt = 1;
+	r->outputs = json_object();
+	r->order_ids = json_object();
+	if (read_on(&l, s))
+		return -1;
+	if (!r->plan)
+		return err_set(e, ERR_INPUT, "there is no run \"%s\" in this journal", id);
+	*out = steal(&r);
+	return 0;
+}
+
+int run_catch_up(struct run *r, struct store *s, struct err *e)
+{
+	struct loading l = { .run = r, .e = e };
+
+	return read_on(&l, s);
+}
+
+void run_free(struct run *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; r->step && i < r->plan->nsteps; i++)
+		json_decref(r->step[i].memo);
+	free(r->step);
+	json_decref(r->outputs);
+	json_decref(r->order_ids);
+	json_decref(r->verdict);
+	json_decref(r->traffic.baseline);
+	plan_free(r->plan);
+	free(r);
+}
+
+/* --- questions ------------------------------------------------------------------ */
+
+bool run_is_over(const struct run *r)
+{
+	return r->state != RUN_FORWARD && r->state != RUN_BACK && !r->wish[0];
+}
+
+size_t run_current_index(const struct run *r)
+{
+	size_t i = 0;
+
+	while (i < r->plan->nsteps && r->step[i].state == STEP_IS_DONE)
+		i++;
+	return i;
+}
+
+const struct step *run_current(const struct run *r)
+{
+	size_t i = run_current_index(r);
+
+	return i < r->plan->nsteps ? &r->plan->steps[i] : NULL;
+}
+
+bool run_may_carry_green(const struct run *r)
+{
+	const struct run_traffic *t = &r->traffic;
+
+	return (t->known && t->left_green > 0) || (t->writing && t->to_green > 0) || t->foreign;
+}
+
+int run_exit_code(const struct run *r)
+{
+	static const int codes[RUN_STATES] = {
+		[RUN_FORWARD] = 7, [RUN_BACK] = 7, [RUN_PROMOTED] = 0, [RUN_ROLLED_BACK] = 3,
+		[RUN_FROZEN] = 4, [RUN_REFUSED] = 5,
+	};
+
+	return codes[r->state];
+}
+
+int run_groups(const struct run *r, char **blue, char **green, struct err *e)
+{
+	struct err missing = { 0 };
+
+	*green = NULL;
+	*blue = plan_resolve_text(r->plan->blue.target_group, r->outputs, e);
+	if (!*blue)
+		return -1;
+	*green = plan_resolve_text(r->plan->green.target_group, r->outputs, &missing);
+	if (!*green)
+		*green = xstrdup("");
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* engine/run.h - a run as its journal tells it. Folding the events is the only
+ * way a run gets state: nothing else is remembered between two ticks. */
+#ifndef CUTOVER_ENGINE_RUN_H
+#define CUTOVER_ENGINE_RUN_H
+
+#include "engine/step.h"
+#include "plan/plan.h"
+#include "store/store.h"
+
+enum run_state { RUN_FORWARD, RUN_BACK, RUN_PROMOTED, RUN_ROLLED_BACK, RUN_FROZEN, RUN_REFUSED, RUN_STATES };
+enum step_state { STEP_IS_TODO, STEP_IS_DOING, STEP_IS_DONE, STEP_IS_UNDONE };
+
+struct run_step {
+	enum step_state state;
+	int64_t since;       /* wall ms of `begin` in this attempt */
+	int64_t ended;
+	json_t *memo;        /* of the last intend; NULL before the first */
+	char yes[96];        /* who ordered promote while this step was current; "" nobody */
+};
+
+struct run_traffic {
+	json_t *baseline;    /* [{"arn","weight"}] before any attempt; NULL until first looked at */
+	bool known;          /* left_* are what we last read back */
+	int left_blue, left_green;   /* -1: the rule does not name the group */
+	bool writing;        /* intended, not yet read back */
+	int to_blue, to_green;
+	int echo_green[8];   /* green weights of writes whose end we never read: they may still arrive */
+	size_t echoes;
+	int64_t since;       /* wall ms the present weight was read back */
+	int64_t raised;      /* wall ms of the first green weight in this attempt; 0: none yet */
+	int64_t unsure;      /* wall ms of the newest write that was not answered; 0: none */
+	int64_t armed;       /* wall ms the dead-man's switch fires; 0: not armed */
+	int64_t foreign;     /* wall ms somebody else's weights were seen and not yet dealt with; 0: none */
+	int foreign_blue, foreign_green;
+};
+
+struct run {
+	char id[96];
+	int64_t seq, started, changed;      /* wall ms: first event, newest event */
+	struct plan *plan;
+	enum run_state state;
+	bool paused;
+	bool touched;                       /* something outside was changed (an intend of a step that touches) */
+	bool one_way;                       /* a one-way step has begun: the way back is closed */
+	int attempt;                        /* 1.. */
+	char holder[160];                   /* who drives it; "" nobody yet */
+	int64_t claim_seq;
+	struct run_step *step;              /* plan->nsteps */
+	json_t *outputs;                    /* {step: {name: value}} */
+	struct run_traffic traffic;
+	char why[400], by[96];              /* of the present state */
+	int64_t state_since;
+	char wish[16], wish_by[96], wish_why[320]; /* newest order not yet answered: "rollback", "retry" */
+	char full_by[96];                   /* promote --full */
+	int64_t blind_since;                /* wall ms; 0: not blind */
+	json_t *verdict;                    /* newest verdict event's body; NULL */
+	int64_t proved;                     /* wall ms green was proved free of traffic on the way back */
+	json_t *order_ids;                  /* {id: seq}: an order is taken once */
+};
+
+/* Reads the whole journal. kinds: steps/registry.c. run_free when done. */
+int run_load(struct store *s, const char *id, const struct step_kind *const *kinds, struct run **out,
+	     struct err *e);
+/* Folds what was appended since. */
+int run_catch_up(struct run *r, struct store *s, struct err *e);
+void run_free(struct run *r);
+static inline void run_freep(struct run **r) { run_free(*r); }
+#define autorun __attribute__((cleanup(run_freep)))
+
+bool run_is_over(const struct run *r);                  /* nothing is left to drive */
+const struct step *run_current(const struct run *r);    /* first step not done; NULL when all are */
+size_t run_current_index(const struct run *r);
+bool run_may_carry_green(const struct run *r);          /* green has, or may have, weight */
+const char *run_state_name(enum run_state s);
+int run_exit_code(const struct run *r);                 /* design: 0, 3, 4, 5, 7 */
+
+/* The state machine as data: which event may lead from where to where. */
+struct run_transition { enum run_state from; const char *event; enum run_state to; const char *about; };
+extern const struct run_transition run_transitions[];
+extern const size_t run_ntransitions;
+
+/* Where the run's group weights are resolved; "" while green is made by a step not done. */
+int run_groups(const struct run *r, char **blue, char **green, struct err *e);
+#endif

@@ -1,0 +1,189 @@
+/* engine/service.c - what a step may ask of the engine (engine/step.h). */
+#include "engine/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int step_intend(struct step_run *r, json_t *memo, struct err *e)
+{
+	if (engine_append(r->engine, "intend", r->step->id, json_pack("{s:o}", "memo", memo), e))
+		return -1;
+	r->memo = r->engine->run->step[r->step - r->plan->steps].memo;
+	return 0;
+}
+
+int step_note(struct step_run *r, const char *what, json_t *detail, struct err *e)
+{
+	json_t *body = json_object();
+
+	json_object_set_new(body, "what", json_text(what));
+	if (detail)
+		json_object_update(body, detail);
+	json_decref(detail);
+	return engine_append(r->engine, "note", r->step->id, body, e);
+}
+
+void step_say(struct step_run *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->saying, sizeof r->saying, fmt, ap);
+	va_end(ap);
+}
+
+void step_output(struct step_run *r, const char *name, const char *value)
+{
+	json_object_set_new(r->out, name, json_text(value));
+}
+
+enum step_verdict step_traffic(struct step_run *r, int green_permille, struct err *e)
+{
+	const struct run_traffic *t = &r->engine->run->traffic;
+	enum step_verdict v = traffic_reach(r->engine, green_permille, e);
+
+	if (v == STEP_WAIT && t->foreign)
+		step_say(r, "somebody else set the weights to blue %d, green %d: `cutover resume` sets ours again, `cutover rollback` goes back",
+			 t->foreign_blue, t->foreign_green);
+	else if (v == STEP_WAIT)
+		step_say(r, r->engine->run->paused ? "paused" : "looking again at the weights");
+	return v;
+}
+
+const struct verdict *step_verdict_now(const struct step_run *r)
+{
+	static const struct verdict nothing_yet = {
+		.kind = VERDICT_HOLD, .rule = "evidence", .why = "nothing has been seen of this stage yet",
+		.green_latency_ms = -1, .blue_latency_ms = -1,
+	};
+	const struct watch *w = &r->engine->watch;
+
+	return w->have && w->looked > r->engine->run->traffic.since ? &w->verdict : &nothing_yet;
+}
+
+int64_t step_weight_since(const struct step_run *r)
+{
+	return r->engine->run->traffic.since;
+}
+
+int step_green_permille(const struct step_run *r)
+{
+	const struct run_traffic *t = &r->engine->run->traffic;
+	struct weights w = { t->left_blue, t->left_green };
+
+	return t->known ? traffic_permille(&w) : 0;
+}
+
+enum step_answer step_asked(const struct step_run *r, char *who, size_t size)
+{
+	const struct run *run = r->engine->run;
+	const char *yes = run->step[r->step - r->plan->steps].yes;
+
+	yes = yes[0] ? yes : run->full_by;
+	snprintf(who, size, "%s", yes);
+	return yes[0] ? ANSWER_YES : ANSWER_NONE;
+}
+
+/* --- other runs on the same rule ------------------------------------------------- */
+
+struct rivals {
+	struct engine *en;
+	char *out;
+	size_t size;
+	struct {
+		char id[96];
+	} seen[64];
+	size_t n;
+};
+
+static int collect_run(void *ctx, const struct event *ev)
+{
+	struct rivals *v = ctx;
+
+	if (strcmp(ev->run, v->en->run->id))
+		snprintf(v->seen[v->n++].id, sizeof v->seen->id, "%s", ev->run);
+	return v->n == COUNT(v->seen);
+}
+
+struct ending {
+	char kind[16];
+	bool same_rule;
+	const char *rule;
+};
+
+static int see_ending(void *ctx, const struct event *ev)
+{
+	static const char *const ends[] = { "promoted", "refused", "frozen", "rolled-back", "back", "attempt" };
+	struct ending *x = ctx;
+
+	if (ev->seq == 1) {
+		autojson json_t *body = json_loads(ev->body, 0, NULL);
+
+		x->same_rule = !strcmp(json_str(body, "rule", ""), x->rule);
+	}
+	for (size_t i = 0; i < COUNT(ends); i++)
+		if (!strcmp(ev->kind, ends[i]))
+			snprintf(x->kind, sizeof x->kind, "%s", ev->kind);
+	return !x->same_rule;
+}
+
+static bool is_under_way(const struct ending *x)
+{
+	return x->same_rule && (!x->kind[0] || !strcmp(x->kind, "back") || !strcmp(x->kind, "attempt"));
+}
+
+int step_rivals(struct step_run *r, char *out, size_t size, struct err *e)
+{
+	struct rivals v = { .en = r->engine, .out = out, .size = size };
+
+	out[0] = '\0';
+	if (store_runs(r->engine->store, collect_run, &v, e))
+		return -1;
+	for (size_t i = 0; i < v.n && !out[0]; i++) {
+		struct ending x = { .rule = r->plan->rule };
+
+		if (store_read(r->engine->store, v.seen[i].id, 0, see_ending, &x, e))
+			return -1;
+		if (is_under_way(&x))
+			snprintf(out, size, "%s", v.seen[i].id);
+	}
+	return 0;
+}
+
+/* --- opening and closing ------------------------------------------------------------ */
+
+static void make_token(const struct run *run, const struct step *s, char *out, size_t size)
+{
+	snprintf(out, size, "%.60s-%.24s-%d", run->id, s->id, run->attempt);
+	for (char *p = out; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", *p))
+			*p = '-';
+}
+
+int service_open(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e)
+{
+	const struct step *s = &en->run->plan->steps[i];
+
+	if (engine_resolve(en, e))
+		return -1;
+	*params = plan_resolve(s->params, en->run->outputs, e);
+	if (!*params)
+		return -1;
+	*r = (struct step_run){
+		.step = s, .params = *params, .memo = en->run->step[i].memo, .out = json_object(),
+		.attempt = en->run->attempt, .now = engine_now(en), .since = en->run->step[i].since,
+		.plan = en->run->plan, .blue = en->blue, .green = en->green, .aws = en->aws, .http = &en->http,
+		.engine = en,
+	};
+	if (!r->memo || json_is_null(r->memo))
+		r->memo = NULL;
+	make_token(en->run, s, r->token, sizeof r->token);
+	return 0;
+}
+
+void service_close(struct step_run *r)
+{
+	json_decref(r->out);
+	r->out = NULL;
+}

@@ -1,0 +1,257 @@
+/* engine/traffic.c - look, write, look again.
+ *
+ * ModifyRule has no compare-and-swap (AWS API reference, ModifyRule). So every
+ * write is preceded by a read that must equal what we last left, announced in
+ * the journal, and followed by a read-back. What does not equal is somebody
+ * else's: it is named, never silently overwritten. */
+#include "engine/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct run_traffic *state(struct engine *en) { return &en->run->traffic; }
+
+int traffic_permille(const struct weights *w)
+{
+	int blue = w->blue > 0 ? w->blue : 0, green = w->green > 0 ? w->green : 0;
+
+	return blue + green ? (green * 1000 + (blue + green) / 2) / (blue + green) : 0;
+}
+
+static bool same(const struct weights *a, int blue, int green)
+{
+	return a->blue == blue && a->green == green;
+}
+
+/* A rule that names a third group is not ours to divide. */
+static int only_ours(struct engine *en, const struct elb_rule *rule, struct err *e)
+{
+	for (size_t i = 0; i < rule->ngroups; i++)
+		if (strcmp(rule->group[i].arn, en->blue) && strcmp(rule->group[i].arn, en->green))
+			return err_set(e, ERR_GATE, "the rule also forwards to %s, which is neither blue nor green of this plan",
+				       rule->group[i].arn);
+	return 0;
+}
+
+int traffic_read(struct engine *en, struct elb_rule *rule, struct weights *w, struct err *e)
+{
+	if (elb_rule_get(en->aws, en->run->plan->rule, rule, e))
+		return err_wrap(e, "reading the production rule");
+	w->blue = elb_rule_weight(rule, en->blue);
+	w->green = en->green[0] ? elb_rule_weight(rule, en->green) : -1;
+	if (w->blue < 0)
+		return err_set(e, ERR_GATE, "the rule does not forward to blue (%s)", en->blue);
+	return only_ours(en, rule, e);
+}
+
+/* Remembers, once for all attempts, what the rule was before we touched it. */
+static int keep_baseline(struct engine *en, const struct elb_rule *rule, struct err *e)
+{
+	json_t *groups;
+
+	if (state(en)->baseline)
+		return 0;
+	groups = json_array();
+	for (size_t i = 0; i < rule->ngroups; i++)
+		json_array_append_new(groups, json_pack("{s:s, s:i}", "arn", rule->group[i].arn,
+							"weight", rule->group[i].weight));
+	return engine_append(en, "baseline", "", json_pack("{s:o}", "groups", groups), e);
+}
+
+static bool is_echo(const struct run_traffic *t, const struct weights *w)
+{
+	for (size_t i = 0; i < t->echoes; i++)
+		if (t->echo_green[i] == w->green)
+			return true;
+	return false;
+}
+
+/* Ours: what we last read back; while a write is out, also what it sets; and
+ * late effects of writes whose answer never came. Before our first write:
+ * whatever gives green nothing. */
+static bool is_ours(const struct run_traffic *t, const struct weights *w)
+{
+	if (t->writing && same(w, t->to_blue, t->to_green))
+		return true;
+	if (is_echo(t, w))
+		return true;
+	if (!t->known)
+		return w->green <= 0 && w->blue > 0;
+	return same(w, t->left_blue, t->left_green);
+}
+
+static json_t *weights_json(const struct weights *w)
+{
+	return json_pack("{s:i, s:i, s:i}", "blue", w->blue, "green", w->green, "permille", traffic_permille(w));
+}
+
+int traffic_check(struct engine *en, const struct weights *w, bool *ours, struct err *e)
+{
+	struct run_traffic *t = state(en);
+	json_t *body;
+
+	*ours = is_ours(t, w);
+	if (*ours || (t->foreign && same(w, t->foreign_blue, t->foreign_green)))
+		return 0;
+	body = weights_json(w);
+	json_object_set_new(body, "left_blue", json_integer(t->left_blue));
+	json_object_set_new(body, "left_green", json_integer(t->left_green));
+	return engine_append(en, "foreign", "", body, e);
+}
+
+static int write_rule(struct engine *en, const struct elb_rule *rule, const struct elb_weight *g, size_t n,
+		      const struct weights *to, struct err *e)
+{
+	struct err lost = { 0 };
+
+	if (keep_baseline(en, rule, e) || engine_append(en, "write", "", weights_json(to), e))
+		return -1;
+	if (!elb_rule_set(en->aws, rule, g, n, e))
+		return 0;
+	if (e->kind == ERR_UNSURE && engine_append(en, "unsure", "", NULL, &lost)) {
+		*e = lost;
+		return -1;
+	}
+	return err_wrap(e, "setting the weights to blue %d, green %d", to->blue, to->green);
+}
+
+static int set_weights(struct engine *en, const struct elb_rule *rule, const struct weights *to, struct err *e)
+{
+	struct elb_weight g[2] = { { .weight = to->blue }, { .weight = to->green } };
+
+	snprintf(g[0].arn, sizeof g[0].arn, "%s", en->blue);
+	snprintf(g[1].arn, sizeof g[1].arn, "%s", en->green);
+	return write_rule(en, rule, g, to->green < 0 ? 1 : 2, to, e);
+}
+
+static enum step_verdict settle(struct engine *en, const struct weights *w, struct err *e)
+{
+	const struct run_traffic *t = state(en);
+
+	if (t->known && !t->writing && same(w, t->left_blue, t->left_green))
+		return STEP_DONE;
+	return engine_append(en, "weights", "", weights_json(w), e) ? STEP_FAIL : STEP_DONE;
+}
+
+/* As blue's weight in a goal: whatever it has, as long as it has any. */
+#define KEEP (-2)
+
+/* One look, and at most one write; after a write a second look. */
+static enum step_verdict reach(struct engine *en, struct weights to, bool must_be_ours, struct err *e)
+{
+	autorule struct elb_rule rule = { 0 }, again = { 0 };
+	struct weights now, then;
+	bool ours;
+
+	if (traffic_read(en, &rule, &now, e) || traffic_check(en, &now, &ours, e))
+		return STEP_FAIL;
+	if (!ours && must_be_ours)
+		return STEP_WAIT;
+	if (to.blue == KEEP)
+		to.blue = now.blue > 0 ? now.blue : ELB_WEIGHT_MAX;
+	if (same(&now, to.blue, to.green))
+		return settle(en, &now, e);
+	if (set_weights(en, &rule, &to, e) || traffic_read(en, &again, &then, e))
+		return STEP_FAIL;
+	return same(&then, to.blue, to.green) ? settle(en, &then, e) : STEP_WAIT;
+}
+
+static struct weights wanted(int permille)
+{
+	if (permille <= 0)
+		return (struct weights){ KEEP, 0 };
+	if (permille >= 1000)
+		return (struct weights){ 0, ELB_WEIGHT_MAX };
+	return (struct weights){ 1000 - permille, permille };
+}
+
+/* What the weights are by our own reckoning. */
+static struct weights present(struct engine *en)
+{
+	const struct run_traffic *t = state(en);
+
+	if (t->writing)
+		return (struct weights){ t->to_blue, t->to_green };
+	return t->known ? (struct weights){ t->left_blue, t->left_green } : (struct weights){ 0, -1 };
+}
+
+static bool is_raise(struct engine *en, int permille)
+{
+	struct weights now = present(en);
+
+	return permille > traffic_permille(&now);
+}
+
+enum step_verdict traffic_reach(struct engine *en, int permille, struct err *e)
+{
+	if (en->run->paused && is_raise(en, permille))
+		return STEP_WAIT;
+	if (!en->green[0])
+		return err_set(e, ERR_INPUT, "green's target group is not known yet: the step that makes it is not done"), STEP_FAIL;
+	if (permille > 0 && is_raise(en, permille) && deadman_arm(en, e))
+		return STEP_FAIL;
+	return reach(en, wanted(permille), true, e);
+}
+
+/* --- the way back --------------------------------------------------------------- */
+
+/* Blue without a healthy target is no place to send users to, unless green has
+ * none either. Not knowing is no reason to stay: the last known side is blue. */
+static bool blue_can_serve(struct engine *en)
+{
+	struct elb_health blue, green;
+	struct err ignored = { 0 };
+
+	if (elb_health(en->aws, en->blue, &blue, &ignored) || blue.healthy > 0)
+		return true;
+	if (elb_health(en->aws, en->green, &green, &ignored))
+		return true;
+	return green.healthy == 0;
+}
+
+enum step_verdict traffic_back(struct engine *en, struct err *e)
+{
+	struct run_traffic *t = state(en);
+	autorule struct elb_rule rule = { 0 };
+	struct weights now;
+	bool ours;
+
+	if (traffic_read(en, &rule, &now, e))
+		return STEP_FAIL;
+	if (now.green <= 0 && now.blue > 0)
+		return settle(en, &now, e);
+	if (traffic_check(en, &now, &ours, e))
+		return STEP_FAIL;
+	/* Weights somebody set after our own write back: fighting helps nobody. */
+	if (!ours && t->known && t->left_green <= 0)
+		return err_set(e, ERR_GATE, "somebody else set the weights to blue %d, green %d after this run took traffic back",
+			       now.blue, now.green), STEP_FAIL;
+	if (!blue_can_serve(en))
+		return err_set(e, ERR_BUSY, "blue has no healthy target and green has: traffic stays on green until blue is healthy"),
+		       STEP_FAIL;
+	return reach(en, (struct weights){ ELB_WEIGHT_MAX, 0 }, false, e);
+}
+
+static int baseline_weight(struct engine *en, const char *arn)
+{
+	size_t i;
+	json_t *g;
+
+	json_array_foreach(state(en)->baseline, i, g)
+		if (!strcmp(json_str(g, "arn", ""), arn))
+			return (int)json_num(g, "weight", -1);
+	return -1;
+}
+
+enum step_verdict traffic_restore(struct engine *en, struct err *e)
+{
+	struct weights to;
+
+	if (!state(en)->baseline || !en->green[0])
+		return STEP_DONE;
+	to = (struct weights){ baseline_weight(en, en->blue), baseline_weight(en, en->green) };
+	/* A baseline that gave green traffic is from a run before this one: blue keeps all. */
+	if (to.blue <= 0 || to.green > 0)
+		return STEP_DONE;
+	return reach(en, to, true, e);
+}
