@@ -100,6 +100,7 @@ int engine_open(const struct engine_opts *o, struct engine **out, struct err *e)
 	en->store = o->store;
 	en->clock = o->clock;
 	en->http = *o->http;
+	en->nap_ms = ENGINE_BEAT_MS;
 	snprintf(en->actor, sizeof en->actor, "%s", o->actor);
 	if (o->holder)
 		snprintf(en->holder, sizeof en->holder, "%s", o->holder);
@@ -238,38 +239,62 @@ int engine_tick(struct engine *en, int64_t *wake_at, struct err *e)
 	return 0;
 }
 
-static void nap(struct engine *en, int64_t until)
+/* Waits until wake_at, or until somebody else has written a line; gives signs
+ * of life and lets the screen live meanwhile. */
+static int nap(struct engine *en, int64_t until, engine_see_fn *see, void *ctx, const volatile int *stop,
+	       struct err *e)
 {
-	int64_t ms = until - engine_now(en);
+	int64_t left, last = en->run->seq;
 
-	if (ms > ENGINE_BEAT_MS)
-		ms = ENGINE_BEAT_MS;
-	if (ms > 0)
-		clock_sleep(en->clock, ms);
-	store_watch_clear(en->store);
+	while ((left = until - engine_now(en)) > 0 && last == en->run->seq && !(stop && *stop)) {
+		clock_sleep(en->clock, left < en->nap_ms ? left : en->nap_ms);
+		store_watch_clear(en->store);
+		if (beat_if_due(en, e) || store_last(en->store, en->run->id, &last, e))
+			return -1;
+		if (see)
+			see(ctx, en);
+	}
+	return 0;
+}
+
+/* What a driver cannot wait out: it lost the run, or the program is wrong. */
+static bool ends_driving(const struct err *e)
+{
+	return e->kind == ERR_LOST || e->kind == ERR_BUG || e->kind == ERR_INPUT;
+}
+
+static int tick_and_nap(struct engine *en, engine_see_fn *see, void *ctx, const volatile int *stop, struct err *e)
+{
+	int64_t wake_at;
+	int rc = engine_tick(en, &wake_at, e);
+
+	if (rc && e->kind == ERR_LOST && !run_catch_up(en->run, en->store, e) && engine_holds(en))
+		return 0; /* somebody wrote an order first: look again */
+	if (rc && ends_driving(e))
+		return -1;
+	if (rc) { /* a journal that cannot be written, mostly: nothing is sent until it can */
+		snprintf(en->saying, sizeof en->saying, "%s", e->msg);
+		wake_at = engine_now(en) + 1000;
+	}
+	if (see)
+		see(ctx, en);
+	if (run_is_over(en->run) || !nap(en, wake_at, see, ctx, stop, e))
+		return 0;
+	return ends_driving(e) ? -1 : 0;
 }
 
 int engine_drive(struct engine *en, engine_see_fn *see, void *ctx, const volatile int *stop, struct err *e)
 {
-	int64_t wake_at;
-
 	while (!run_is_over(en->run)) {
-		int rc = engine_tick(en, &wake_at, e);
-
-		if (rc && e->kind == ERR_LOST && !run_catch_up(en->run, en->store, e) && engine_holds(en))
-			continue; /* somebody wrote an order first: look again */
-		if (rc && e->kind != ERR_STORE && e->kind != ERR_BUSY)
+		if (tick_and_nap(en, see, ctx, stop, e))
 			return -1;
-		if (rc) { /* the journal cannot be written: nothing is sent until it can */
-			snprintf(en->saying, sizeof en->saying, "%s", e->msg);
-			wake_at = engine_now(en) + 1000;
-		}
-		if (see)
-			see(ctx, en);
 		if (stop && *stop)
 			return 1;
-		if (!run_is_over(en->run))
-			nap(en, wake_at);
 	}
 	return 0;
+}
+
+void engine_set_nap(struct engine *en, int64_t ms)
+{
+	en->nap_ms = ms;
 }

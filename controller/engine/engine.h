@@ -51,6 +51,8 @@ typedef void engine_see_fn(void *ctx, struct engine *en);
 int engine_drive(struct engine *en, engine_see_fn *see, void *ctx, const volatile int *stop,
 		 struct err *e);
 
+void engine_set_nap(struct engine *en, int64_t ms); /* longest time between two calls of see */
+
 /* Appends the first line of a new run. id: char[96]. */
 int engine_start(struct store *s, const struct plan *p, struct clock *clock, const char *actor,
 		 char *id, struct err *e);

@@ -29,6 +29,7 @@ struct engine {
 	char *blue, *green;    /* resolved target groups */
 	struct watch watch;
 	char saying[640];
+	int64_t nap_ms;
 	bool called;           /* the person was called in this state by this process */
 };
 

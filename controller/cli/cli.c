@@ -1,0 +1,236 @@
+#include "cli/cli.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "store/store.h"
+
+#include <getopt.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct cli_option common[] = {
+	{ "state", "PATH", "the journal's file; else $CUTOVER_STATE, else $XDG_STATE_HOME/cutover/journal.db" },
+	{ "output", "json", "-o json: print JSON" },
+	{ "help", NULL, "this text" },
+	{ "version", NULL, "the program's version" },
+	{ 0 },
+};
+
+/* --- help ------------------------------------------------------------------------- */
+
+static void print_options(const struct cli_option *o)
+{
+	for (; o && o->name; o++) {
+		autofree char *left = xasprintf("--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+
+		printf("  %-28s %s\n", left, o->about);
+	}
+}
+
+static int print_help(const struct cli_command *k)
+{
+	printf("usage: cutover %s %s\n\n%s.\n", k->name, k->args, k->about);
+	if (k->detail)
+		printf("\n%s\n", k->detail);
+	if (k->options) {
+		puts("\noptions:");
+		print_options(k->options);
+	}
+	puts("\ncommon options:");
+	print_options(common);
+	return 0;
+}
+
+static int print_overview(FILE *out)
+{
+	fputs("cutover - replaces a running MediaWiki stack on AWS by a new one, in stages, and takes it back when it is worse\n\n"
+	      "usage: cutover COMMAND [ARGUMENTS]\n\ncommands:\n", out);
+	for (const struct cli_command *const *k = cli_commands; *k; k++)
+		fprintf(out, "  %-12s %-26s %s\n", (*k)->name, (*k)->args, (*k)->about);
+	fputs("\n`cutover COMMAND --help` says more. Exit codes: 0 done; 1 internal error; 2 usage or invalid plan;\n"
+	      "3 rolled back; 4 frozen, a person is needed; 5 refused, nothing touched; 6 another controller holds\n"
+	      "the run; 7 still running.\n", out);
+	return out == stdout ? CUTOVER_EXIT_OK : CUTOVER_EXIT_USAGE;
+}
+
+/* --- parsing ------------------------------------------------------------------------ */
+
+enum { OPT_STATE = 256, OPT_HELP, OPT_VERSION, OPT_OWN };
+
+static size_t fill_long(struct option *l, const struct cli_command *k)
+{
+	size_t n = 0;
+
+	l[n++] = (struct option){ "state", required_argument, NULL, OPT_STATE };
+	l[n++] = (struct option){ "output", required_argument, NULL, 'o' };
+	l[n++] = (struct option){ "help", no_argument, NULL, OPT_HELP };
+	l[n++] = (struct option){ "version", no_argument, NULL, OPT_VERSION };
+	for (int i = 0; k->options && k->options[i].name && i < CLI_OPTIONS; i++)
+		l[n++] = (struct option){ k->options[i].name, k->options[i].arg ? required_argument : no_argument, NULL,
+					  OPT_OWN + i };
+	l[n] = (struct option){ 0 };
+	return n;
+}
+
+static int take_option(struct cli *c, int opt)
+{
+	if (opt >= OPT_OWN) {
+		c->value[opt - OPT_OWN] = optarg ? optarg : "";
+		return 0;
+	}
+	switch (opt) {
+	case OPT_STATE:
+		c->state = optarg;
+		return 0;
+	case 'o':
+		c->json = !strcmp(optarg, "json");
+		return c->json || !strcmp(optarg, "text") ? 0 :
+			cli_usage(c, "-o takes json or text, not \"%s\"", optarg);
+	case OPT_HELP:
+		return print_help(c->command) ? 0 : -1;
+	default:
+		return CUTOVER_EXIT_USAGE; /* getopt has said what is wrong */
+	}
+}
+
+static int parse(struct cli *c, int argc, char **argv)
+{
+	struct option longs[CLI_OPTIONS + 8];
+	int opt;
+
+	fill_long(longs, c->command);
+	optind = 1;
+	while ((opt = getopt_long(argc, argv, "o:", longs, NULL)) != -1) {
+		int rc = take_option(c, opt);
+
+		if (rc)
+			return rc;
+	}
+	c->argc = argc - optind;
+	c->argv = argv + optind;
+	if (c->argc < c->command->min_args)
+		return cli_usage(c, "%s is missing", c->command->args);
+	if (c->argc > c->command->max_args)
+		return cli_usage(c, "\"%s\" is one argument too many", c->argv[c->command->max_args]);
+	return 0;
+}
+
+static const struct cli_command *find(const char *name)
+{
+	for (const struct cli_command *const *k = cli_commands; *k; k++)
+		if (!strcmp((*k)->name, name))
+			return *k;
+	return NULL;
+}
+
+int cli_main(int argc, char **argv)
+{
+	struct cli c = { .tty = isatty(STDOUT_FILENO) };
+	int rc;
+
+	c.color = c.tty && !getenv("NO_COLOR");
+	if (argc < 2)
+		return print_overview(stderr);
+	if (!strcmp(argv[1], "--version"))
+		return puts("cutover " CUTOVER_VERSION) < 0;
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
+		return argc > 2 && find(argv[2]) ? print_help(find(argv[2])) : print_overview(stdout);
+	c.command = find(argv[1]);
+	if (!c.command) {
+		fprintf(stderr, "cutover: there is no command \"%s\"\n\n", argv[1]);
+		return print_overview(stderr);
+	}
+	rc = parse(&c, argc - 1, argv + 1);
+	if (rc)
+		return rc < 0 ? CUTOVER_EXIT_OK : rc;
+	return c.command->run(&c);
+}
+
+/* --- what commands share ---------------------------------------------------------- */
+
+const char *cli_opt(const struct cli *c, const char *name)
+{
+	for (int i = 0; c->command->options && c->command->options[i].name; i++)
+		if (!strcmp(c->command->options[i].name, name))
+			return c->value[i];
+	return NULL;
+}
+
+const char *cli_arg(const struct cli *c, int i)
+{
+	return i < c->argc ? c->argv[i] : NULL;
+}
+
+int cli_usage(const struct cli *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "cutover %s: ", c->command->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nusage: cutover %s %s\n", c->command->name, c->command->args);
+	return CUTOVER_EXIT_USAGE;
+}
+
+int cli_fail(const struct err *e)
+{
+	fprintf(stderr, "cutover: %s\n", e->msg);
+	switch (e->kind) {
+	case ERR_INPUT:
+	case ERR_GONE:
+		return CUTOVER_EXIT_USAGE;
+	case ERR_GATE:
+	case ERR_DENIED:
+		return CUTOVER_EXIT_REFUSED;
+	case ERR_LOST:
+		return CUTOVER_EXIT_HELD;
+	default:
+		return CUTOVER_EXIT_INTERNAL;
+	}
+}
+
+static char *state_path(const struct cli *c)
+{
+	const char *env = getenv("CUTOVER_STATE"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	if (c->state)
+		return xstrdup(c->state);
+	if (env && *env)
+		return xstrdup(env);
+	if (xdg && *xdg)
+		return xasprintf("%s/cutover/journal.db", xdg);
+	return xasprintf("%s/.local/state/cutover/journal.db", home && *home ? home : "/root");
+}
+
+int cli_store(const struct cli *c, struct store **out, struct err *e)
+{
+	autofree char *path = state_path(c), *dir = xstrdup(path);
+
+	if (strcmp(path, ":memory:") && file_mkdirs(dirname(dir), e))
+		return -1;
+	return store_open(path, out, e);
+}
+
+int cli_run(const struct cli *c, struct store *s, char **id, struct err *e)
+{
+	return store_find(s, cli_arg(c, 0), id, e);
+}
+
+void cli_actor(char *out, unsigned long size)
+{
+	const char *given = getenv("CUTOVER_ACTOR");
+	const struct passwd *pw = getpwuid(getuid());
+	char host[64] = "localhost";
+
+	gethostname(host, sizeof host - 1);
+	if (given && *given)
+		snprintf(out, size, "%.90s", given);
+	else
+		snprintf(out, size, "%.40s@%.48s", pw ? pw->pw_name : "uid", host);
+}

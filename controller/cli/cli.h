@@ -1,0 +1,61 @@
+/* cli/cli.h - a command is a row: name, arguments, options, function. Help and
+ * completion are printed from the same rows the parser reads. */
+#ifndef CUTOVER_CLI_CLI_H
+#define CUTOVER_CLI_CLI_H
+
+#include <stdbool.h>
+
+struct clock;
+struct err;
+struct store;
+
+enum exit_code { /* of every command */
+	CUTOVER_EXIT_OK = 0,          /* done as asked; start, wait: promoted and proved */
+	CUTOVER_EXIT_INTERNAL = 1,
+	CUTOVER_EXIT_USAGE = 2,       /* usage or invalid plan; nothing touched */
+	CUTOVER_EXIT_ROLLED_BACK = 3, /* traffic proved on blue */
+	CUTOVER_EXIT_FROZEN = 4,      /* a person is needed */
+	CUTOVER_EXIT_REFUSED = 5,     /* refused by a safety check; nothing touched */
+	CUTOVER_EXIT_HELD = 6,        /* another controller holds the run */
+	CUTOVER_EXIT_RUNNING = 7,     /* still running when the wait ended */
+};
+
+struct cli_option {
+	const char *name;  /* long, without dashes; NULL ends the table */
+	const char *arg;   /* what its value is called; NULL: a flag */
+	const char *about;
+};
+
+#define CLI_OPTIONS 16
+struct cli {
+	const struct cli_command *command;
+	int argc;          /* positional arguments */
+	char **argv;
+	const char *state; /* the journal's file */
+	bool json, color, tty;
+	const char *value[CLI_OPTIONS]; /* by the option's place in the table */
+};
+
+struct cli_command {
+	const char *name, *args, *about;
+	int (*run)(struct cli *c);
+	const struct cli_option *options; /* may be NULL */
+	int min_args, max_args;
+	const char *detail;               /* more for --help; may be NULL */
+};
+extern const struct cli_command *const cli_commands[]; /* NULL ends */
+
+const char *cli_opt(const struct cli *c, const char *name); /* NULL: not given; "" for a given flag */
+const char *cli_arg(const struct cli *c, int i);            /* NULL: not given */
+/* Prints "cutover: message" and gives the exit code of its kind. */
+int cli_fail(const struct err *e);
+int cli_usage(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Opens the journal; folders are made. */
+int cli_store(const struct cli *c, struct store **out, struct err *e);
+/* The run that RUN names (a prefix is enough; none: the newest). Caller frees. */
+int cli_run(const struct cli *c, struct store *s, char **id, struct err *e);
+/* "name@host", or $CUTOVER_ACTOR. */
+void cli_actor(char *out, unsigned long size);
+
+int cli_main(int argc, char **argv);
+#endif
