@@ -17,11 +17,16 @@
 
 #define LOOK_MS 20 /* how often to look where the kernel has no pidfd */
 
-struct proc {
-	pid_t pid;
-	int out, pidfd; /* -1: closed, or none */
+struct stream {
+	int fd; /* -1: closed, or none */
 	bool capped;
 	struct buf text;
+};
+
+struct proc {
+	pid_t pid;
+	int pidfd; /* -1: the kernel has none */
+	struct stream out, errs;
 };
 
 static void close_fd(int *fd)
@@ -65,7 +70,7 @@ static int stdin_of(const char *in, struct err *e)
 }
 
 /* posix_spawn tells us when exec fails, which fork would have to send through a pipe. */
-static int spawn(pid_t *pid, int in, int out, const char *const *argv, const char *const *envp)
+static int spawn(pid_t *pid, const int fd[3], const char *const *argv, const char *const *envp)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -75,9 +80,8 @@ static int spawn(pid_t *pid, int in, int out, const char *const *argv, const cha
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, in, 0);
-	posix_spawn_file_actions_adddup2(&files, out, 1);
-	posix_spawn_file_actions_adddup2(&files, out, 2);
+	for (int i = 0; i < 3; i++)
+		posix_spawn_file_actions_adddup2(&files, fd[i], i);
 	posix_spawn_file_actions_addclosefrom_np(&files, 3);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setpgroup(&attr, 0);
@@ -91,53 +95,80 @@ static int spawn(pid_t *pid, int in, int out, const char *const *argv, const cha
 	return rc;
 }
 
-int proc_start(const char *const *argv, const char *const *envp, const char *in, size_t cap,
-	       struct proc **out, struct err *e)
+/* The reading end goes to s, the other is returned; -1 when there is no pipe. */
+static int pipe_into(struct stream *s, size_t cap)
 {
-	autofd int from = stdin_of(in, e), rd = -1, wr = -1;
-	int ends[2], rc;
-	struct proc *p;
-	pid_t pid;
+	int ends[2];
 
-	if (from < 0)
-		return -1;
+	*s = (struct stream){ .fd = -1, .text = BUF_MAX(cap) };
 	if (pipe2(ends, O_CLOEXEC))
-		return err_set(e, ERR_INPUT, "cannot run %s: %s", argv[0], strerror(errno));
-	rd = ends[0];
-	wr = ends[1];
-	fcntl(rd, F_SETFL, O_NONBLOCK);
-	rc = spawn(&pid, from, wr, argv, envp);
-	if (rc)
+		return -1;
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	s->fd = ends[0];
+	return ends[1];
+}
+
+static void proc_free(struct proc *p)
+{
+	close_fd(&p->out.fd);
+	close_fd(&p->errs.fd);
+	close_fd(&p->pidfd);
+	buf_free(&p->out.text);
+	buf_free(&p->errs.text);
+	free(p);
+}
+
+static int start(const char *const *argv, const char *const *envp, const char *in, size_t cap,
+		 bool apart, struct proc **out, struct err *e)
+{
+	struct proc *p = xmalloc(sizeof *p);
+	autofd int from = stdin_of(in, e), to = -1, errs = -1;
+	int rc;
+
+	*p = (struct proc){ .pidfd = -1, .out.fd = -1, .errs.fd = -1 };
+	if (from < 0)
+		return proc_free(p), -1;
+	to = pipe_into(&p->out, cap);
+	errs = apart ? pipe_into(&p->errs, cap) : -1;
+	rc = to < 0 || (apart && errs < 0) ? errno :
+	     spawn(&p->pid, (int[]){ from, to, apart ? errs : to }, argv, envp);
+	if (rc) {
+		proc_free(p);
 		return err_set(e, kind_of(rc), "cannot run %s: %s", argv[0], strerror(rc));
-	p = xmalloc(sizeof *p);
-	*p = (struct proc){ .pid = pid, .out = handed_over(&rd), .pidfd = pidfd_open(pid, 0),
-			    .text = BUF_MAX(cap) };
+	}
+	p->pidfd = pidfd_open(p->pid, 0);
 	*out = p;
 	return 0;
 }
 
-/* Takes what fits and throws the rest away: a program must not hang because it talks much. */
-static void keep(struct proc *p, const char *s, size_t n)
+int proc_start(const char *const *argv, const char *const *envp, const char *in, size_t cap,
+	       struct proc **out, struct err *e)
 {
-	size_t room = p->text.max - p->text.len;
-
-	if (n > room)
-		p->capped = true;
-	buf_add(&p->text, s, n > room ? room : n);
+	return start(argv, envp, in, cap, false, out, e);
 }
 
-static void collect(struct proc *p)
+/* Takes what fits and throws the rest away: a program must not hang because it talks much. */
+static void keep(struct stream *s, const char *p, size_t n)
+{
+	size_t room = s->text.max - s->text.len;
+
+	if (n > room)
+		s->capped = true;
+	buf_add(&s->text, p, n > room ? room : n);
+}
+
+static void collect(struct stream *s)
 {
 	char piece[8192];
 
 	/* bounded, so that an endless talker does not keep us from its time limit */
-	for (int i = 0; p->out >= 0 && i < 64; i++) {
-		ssize_t got = read(p->out, piece, sizeof piece);
+	for (int i = 0; s->fd >= 0 && i < 64; i++) {
+		ssize_t got = read(s->fd, piece, sizeof piece);
 
 		if (got > 0)
-			keep(p, piece, (size_t)got);
+			keep(s, piece, (size_t)got);
 		else if (got == 0)
-			close_fd(&p->out);
+			close_fd(&s->fd);
 		else if (errno != EINTR)
 			return;
 	}
@@ -158,15 +189,18 @@ bool proc_poll(struct proc *p, int64_t wait_ms)
 	for (;;) {
 		bool ended = has_ended(p);
 		int64_t left = until - clock_mono(&clock_real);
-		struct pollfd f[2] = { { .fd = p->out, .events = POLLIN },
-				       { .fd = p->pidfd, .events = POLLIN } };
+		struct pollfd f[3];
 
-		collect(p);
+		collect(&p->out);
+		collect(&p->errs);
+		f[0] = (struct pollfd){ .fd = p->out.fd, .events = POLLIN };
+		f[1] = (struct pollfd){ .fd = p->errs.fd, .events = POLLIN };
+		f[2] = (struct pollfd){ .fd = p->pidfd, .events = POLLIN };
 		if (ended || left <= 0)
 			return ended;
 		if (p->pidfd < 0 && left > LOOK_MS)
 			left = LOOK_MS;
-		poll(f, 2, left > 60000 ? 60000 : (int)left);
+		poll(f, 3, left > 60000 ? 60000 : (int)left);
 	}
 }
 
@@ -186,33 +220,45 @@ void proc_end(struct proc *p, struct proc_result *r)
 
 	kill(-p->pid, SIGKILL);
 	status = reap(p->pid);
-	collect(p);
+	collect(&p->out);
+	collect(&p->errs);
 	if (r) {
 		*r = (struct proc_result){ .status = status, .timed_out = !ended,
-					   .capped = p->capped, .nout = p->text.len };
-		r->out = buf_take(&p->text);
+					   .capped = p->out.capped, .nout = p->out.text.len };
+		r->out = buf_take(&p->out.text);
+		r->errs = buf_take(&p->errs.text);
 	}
-	close_fd(&p->out);
-	close_fd(&p->pidfd);
-	buf_free(&p->text);
-	free(p);
+	proc_free(p);
 }
 
-int proc_run(const char *const *argv, const char *const *envp, const char *in, int64_t timeout_ms,
-	     size_t cap, struct proc_result *r, struct err *e)
+static int run(const char *const *argv, const char *const *envp, const char *in, int64_t timeout_ms,
+	       size_t cap, bool apart, struct proc_result *r, struct err *e)
 {
 	struct proc *p;
 
-	if (proc_start(argv, envp, in, cap, &p, e))
+	if (start(argv, envp, in, cap, apart, &p, e))
 		return -1;
 	proc_poll(p, timeout_ms);
 	proc_end(p, r);
 	return 0;
 }
 
+int proc_run(const char *const *argv, const char *const *envp, const char *in, int64_t timeout_ms,
+	     size_t cap, struct proc_result *r, struct err *e)
+{
+	return run(argv, envp, in, timeout_ms, cap, false, r, e);
+}
+
+int proc_run_apart(const char *const *argv, const char *const *envp, const char *in,
+		   int64_t timeout_ms, size_t cap, struct proc_result *r, struct err *e)
+{
+	return run(argv, envp, in, timeout_ms, cap, true, r, e);
+}
+
 void proc_result_free(struct proc_result *r)
 {
 	free(r->out);
-	r->out = NULL;
+	free(r->errs);
+	r->out = r->errs = NULL;
 	r->nout = 0;
 }

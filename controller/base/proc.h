@@ -19,6 +19,7 @@ struct proc_result {
 	char *out;      /* NUL-terminated, never NULL after success; may hold any bytes */
 	size_t nout;
 	bool capped;    /* it wrote more than the cap: out is the beginning */
+	char *errs;     /* its stderr when that was asked for apart, else "" */
 };
 void proc_result_free(struct proc_result *r);
 #define autoproc __attribute__((cleanup(proc_result_free)))
@@ -29,6 +30,10 @@ void proc_result_free(struct proc_result *r);
  * ERR_DENIED (not executable), ERR_INPUT. */
 int proc_run(const char *const *argv, const char *const *envp, const char *in, int64_t timeout_ms,
 	     size_t cap, struct proc_result *r, struct err *e);
+
+/* stderr goes to r->errs (the same cap), so that out is only what it answers. */
+int proc_run_apart(const char *const *argv, const char *const *envp, const char *in,
+		   int64_t timeout_ms, size_t cap, struct proc_result *r, struct err *e);
 
 /* The same in pieces, for callers that must not block: start it, look at it
  * from time to time, end it. */
