@@ -4,6 +4,7 @@
 #define CUTOVER_CLI_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct clock;
 struct err;

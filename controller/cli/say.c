@@ -1,0 +1,299 @@
+#include "cli/say.h"
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "engine/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- one event, one line ------------------------------------------------------------ */
+
+typedef void say_fn(const struct event *ev, const json_t *b, struct buf *out);
+
+static double percent(const json_t *b)
+{
+	return (double)json_num(b, "permille", 0) / 10;
+}
+
+static void say_start(const struct event *ev, const json_t *b, struct buf *out)
+{
+	buf_addf(out, "run %s of plan %s, started by %s", ev->run, json_str(b, "file", "?"), ev->actor);
+}
+
+static void say_claim(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)ev;
+	buf_addf(out, "driven by %s%s%s", json_str(b, "holder", "?"), json_object_get(b, "from") ? ", taken over from " : "",
+		 json_str(b, "from", ""));
+}
+
+static void say_order(const struct event *ev, const json_t *b, struct buf *out)
+{
+	buf_addf(out, "%s ordered by %s%s%s", json_str(b, "order", "?"), ev->actor,
+		 *json_str(b, "reason", "") ? ": " : "", json_str(b, "reason", ""));
+}
+
+static void say_begin(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)b;
+	buf_addf(out, "step %s begins", ev->step);
+}
+
+static void say_done(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)b;
+	buf_addf(out, "step %s is done", ev->step);
+}
+
+static void say_failed(const struct event *ev, const json_t *b, struct buf *out)
+{
+	buf_addf(out, "step %s failed: %s", ev->step, json_str(b, "error", "?"));
+}
+
+static void say_undone(const struct event *ev, const json_t *b, struct buf *out)
+{
+	const char *left = json_str(b, "left", NULL);
+
+	if (left)
+		buf_addf(out, "step %s is left as it is: %s", ev->step, left);
+	else
+		buf_addf(out, "step %s is taken back", ev->step);
+}
+
+static void say_note(const struct event *ev, const json_t *b, struct buf *out)
+{
+	const char *text = json_str(b, "text", NULL);
+
+	buf_addf(out, "%s: %s%s%s", ev->step, json_str(b, "what", ""), text ? ": " : "", text ? text : "");
+}
+
+static void say_write(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)ev;
+	if (json_num(b, "green", 0) < 0)
+		buf_adds(out, "taking green off the rule");
+	else
+		buf_addf(out, "setting the weights to %.1f %% green", percent(b));
+}
+
+static void say_weights(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)ev;
+	buf_addf(out, "AWS confirms %.1f %% green (blue %lld, green %lld)", percent(b),
+		 (long long)json_num(b, "blue", 0), (long long)json_num(b, "green", 0));
+}
+
+static void say_unsure(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)ev, (void)b;
+	buf_adds(out, "AWS did not say whether that was done: looking");
+}
+
+static void say_foreign(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)ev;
+	buf_addf(out, "SOMEBODY ELSE set the weights to blue %lld, green %lld; this run had left %lld and %lld",
+		 (long long)json_num(b, "blue", 0), (long long)json_num(b, "green", 0),
+		 (long long)json_num(b, "left_blue", 0), (long long)json_num(b, "left_green", 0));
+}
+
+static void say_verdict(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)ev;
+	buf_addf(out, "%s (%s): %s", json_str(b, "verdict", "?"), json_str(b, "rule", ""), json_str(b, "why", ""));
+}
+
+static void say_proved(const struct event *ev, const json_t *b, struct buf *out)
+{
+	(void)ev;
+	buf_addf(out, "proved that green is free of requests (%s)", json_str(b, "by", "?"));
+}
+
+static void say_why(const struct event *ev, const json_t *b, struct buf *out)
+{
+	static const struct {
+		const char *kind, *text;
+	} names[] = {
+		{ "back", "ROLLING BACK" }, { "rolled-back", "ROLLED BACK, traffic is proved on blue" },
+		{ "promoted", "PROMOTED" }, { "refused", "REFUSED, nothing was touched" },
+		{ "frozen", "FROZEN, a person is needed" }, { "call", "calling a person" },
+		{ "attempt", "another attempt" }, { "trouble", "trouble" },
+	};
+	const char *text = ev->kind, *why = json_str(b, "why", json_str(b, "what", ""));
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (!strcmp(names[i].kind, ev->kind))
+			text = names[i].text;
+	buf_addf(out, "%s%s%s", text, *why ? ": " : "", why);
+}
+
+static const struct {
+	const char *kind;
+	say_fn *fn;
+} sayings[] = {
+	{ "start", say_start }, { "claim", say_claim }, { "order", say_order }, { "begin", say_begin },
+	{ "done", say_done }, { "failed", say_failed }, { "undone", say_undone }, { "note", say_note },
+	{ "write", say_write }, { "weights", say_weights }, { "unsure", say_unsure }, { "foreign", say_foreign },
+	{ "verdict", say_verdict }, { "proved", say_proved }, { "back", say_why }, { "rolled-back", say_why },
+	{ "promoted", say_why }, { "refused", say_why }, { "frozen", say_why }, { "call", say_why },
+	{ "attempt", say_why }, { "trouble", say_why },
+};
+
+bool say_event(const struct event *ev, struct buf *out)
+{
+	autojson json_t *body = json_loads(ev->body, 0, NULL);
+	char hms[9];
+
+	for (size_t i = 0; i < COUNT(sayings); i++) {
+		if (strcmp(sayings[i].kind, ev->kind))
+			continue;
+		clock_hms(ev->at, hms);
+		buf_addf(out, "%s %-11s ", hms, ev->kind);
+		sayings[i].fn(ev, body, out);
+		return true;
+	}
+	return false;
+}
+
+char *say_event_json(const struct event *ev)
+{
+	autojson json_t *body = json_loads(ev->body, 0, NULL);
+	autojson json_t *line = json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:O*, s:s, s:s}", "run", ev->run, "seq",
+					  (json_int_t)ev->seq, "at", (json_int_t)ev->at, "actor", ev->actor, "kind",
+					  ev->kind, "step", ev->step, "body", body, "prev", ev->prev, "hash", ev->hash);
+
+	return json_flat(line ? line : json_null());
+}
+
+/* --- the living screen ----------------------------------------------------------------- */
+
+struct ink {
+	const char *bold, *dim, *blue, *green, *red, *off;
+};
+
+static const struct ink *ink(bool color)
+{
+	static const struct ink on = { "\033[1m", "\033[2m", "\033[34m", "\033[32m", "\033[31m", "\033[0m" };
+	static const struct ink none = { "", "", "", "", "", "" };
+
+	return color ? &on : &none;
+}
+
+static void head_line(const struct run *r, long long now, const struct ink *k, struct buf *out)
+{
+	bool bad = r->state == RUN_BACK || r->state == RUN_FROZEN || r->state == RUN_ROLLED_BACK;
+	char age[32];
+
+	duration_say(now - r->started, age);
+	buf_addf(out, "%s%s%s  %s%s%s%s  %s", k->bold, r->id, k->off, bad ? k->red : k->green, run_state_name(r->state),
+		 k->off, r->paused ? " (paused)" : "", age);
+	if (r->attempt > 1)
+		buf_addf(out, "  attempt %d", r->attempt);
+	buf_adds(out, "\n");
+}
+
+static void steps_line(const struct run *r, const struct ink *k, struct buf *out)
+{
+	static const char *const marks[] = {
+		[STEP_IS_TODO] = "·", [STEP_IS_DOING] = "▶", [STEP_IS_DONE] = "✓", [STEP_IS_UNDONE] = "↩",
+	};
+
+	buf_adds(out, "steps   ");
+	for (size_t i = 0; i < r->plan->nsteps; i++) {
+		bool now = r->step[i].state == STEP_IS_DOING;
+
+		buf_addf(out, " %s%s %s%s", now ? k->bold : k->dim, marks[r->step[i].state], r->plan->steps[i].id, k->off);
+	}
+	buf_adds(out, "\n");
+}
+
+static void bar(struct buf *out, double share, const char *color, const char *off)
+{
+	buf_adds(out, color);
+	for (int i = 0; i < 20; i++)
+		buf_adds(out, i < share * 20 - 0.25 ? "█" : "░");
+	buf_adds(out, off);
+}
+
+static double green_share(const struct run_traffic *t)
+{
+	int blue = t->left_blue > 0 ? t->left_blue : 0, green = t->left_green > 0 ? t->left_green : 0;
+
+	return t->known && blue + green ? (double)green / (blue + green) : 0;
+}
+
+static void traffic_line(const struct run *r, const struct ink *k, struct buf *out)
+{
+	double green = green_share(&r->traffic);
+
+	buf_adds(out, "traffic  blue ");
+	bar(out, 1 - green, k->blue, k->off);
+	buf_addf(out, " %5.1f %%   green ", 100 * (1 - green));
+	bar(out, green, k->green, k->off);
+	buf_addf(out, " %5.1f %%%s\n", 100 * green,
+		 r->traffic.writing ? "  (writing)" : r->traffic.foreign ? "  (somebody else's)" : "");
+}
+
+static void colour_line(const char *name, const json_t *c, const char *color, const struct ink *k, struct buf *out)
+{
+	double n = json_dbl(c, "requests", 0), bad = json_dbl(c, "errors", 0), ms = json_dbl(c, "latency_ms", -1);
+
+	if (!c)
+		return;
+	buf_addf(out, "%s%-8s%s %.0f requests in this stage, %.0f failed (%.2f %%)", color, name, k->off, n, bad,
+		 n > 0 ? 100 * bad / n : 0);
+	if (ms >= 0)
+		buf_addf(out, ", %.0f ms", ms);
+	if (json_num(c, "healthy", -1) >= 0)
+		buf_addf(out, ", %lld of %lld targets healthy", (long long)json_num(c, "healthy", 0),
+			 (long long)json_num(c, "targets", 0));
+	buf_adds(out, "\n");
+}
+
+static void verdict_lines(const struct run *r, const struct ink *k, struct buf *out)
+{
+	const char *v = json_str(r->verdict, "verdict", "");
+
+	if (!r->verdict || r->state != RUN_FORWARD)
+		return;
+	colour_line("green", json_object_get(r->verdict, "green"), k->green, k, out);
+	colour_line("blue", json_object_get(r->verdict, "blue"), k->blue, k, out);
+	buf_addf(out, "verdict  %s%s%s  %s\n", !strcmp(v, "BAD") || !strcmp(v, "BLIND") ? k->red : k->bold, v, k->off,
+		 json_str(r->verdict, "why", ""));
+}
+
+void say_screen(const struct run *r, const char *saying, long long now, bool color, struct buf *out)
+{
+	const struct ink *k = ink(color);
+	const struct step *cur = run_current(r);
+
+	head_line(r, now, k, out);
+	steps_line(r, k, out);
+	traffic_line(r, k, out);
+	verdict_lines(r, k, out);
+	if (r->state == RUN_BACK)
+		buf_addf(out, "because  %s\n", r->why);
+	if (cur && *saying)
+		buf_addf(out, "now      %s: %s\n", r->state == RUN_FORWARD ? cur->id : "rollback", saying);
+}
+
+/* --- the end ------------------------------------------------------------------------------ */
+
+void say_end(const struct run *r, struct buf *out)
+{
+	static const char *const ends[RUN_STATES] = {
+		[RUN_FORWARD] = "still going forward", [RUN_BACK] = "still rolling back",
+		[RUN_PROMOTED] = "PROMOTED: all steps are done",
+		[RUN_ROLLED_BACK] = "ROLLED BACK: traffic is proved on blue",
+		[RUN_FROZEN] = "FROZEN: a person is needed", [RUN_REFUSED] = "REFUSED: nothing was touched",
+	};
+	char age[32];
+
+	duration_say(r->changed - r->started, age);
+	buf_addf(out, "%s  (run %s, %s)\n", ends[r->state], r->id, age);
+	if (r->why[0])
+		buf_addf(out, "because %s\n", r->why);
+	if (r->traffic.known)
+		buf_addf(out, "green had %.1f %% of the weight when AWS was last read\n", 100 * green_share(&r->traffic));
+}

@@ -1,0 +1,21 @@
+/* cli/say.h - events and runs as text for people. */
+#ifndef CUTOVER_CLI_SAY_H
+#define CUTOVER_CLI_SAY_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+
+struct engine;
+struct event;
+struct run;
+
+/* One line without newline, "02:14:07 weights   blue 75 %, green 25 % (AWS confirms)".
+ * False, and nothing added, for lines only machines read. */
+bool say_event(const struct event *ev, struct buf *out);
+char *say_event_json(const struct event *ev); /* one line; caller frees */
+/* The living screen's lines; saying: what the current step waits for. */
+void say_screen(const struct run *r, const char *saying, long long now, bool color, struct buf *out);
+/* What became of it: two or three lines. */
+void say_end(const struct run *r, struct buf *out);
+#endif

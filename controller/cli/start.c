@@ -1,0 +1,93 @@
+#include "base/clock.h"
+#include "base/err.h"
+#include "cli/drive.h"
+#include "engine/engine.h"
+#include "plan/plan.h"
+#include "steps/registry.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int load(const struct cli *c, struct plan **plan)
+{
+	autobuf struct buf text = BUF_MAX(1 << 20);
+	struct plan_errors errs = { 0 };
+	int rc = plan_load(cli_arg(c, 0), step_kinds, plan, &errs);
+
+	if (rc) {
+		plan_errors_print(&errs, cli_arg(c, 0), &text);
+		fputs(text.p ? text.p : "", stderr);
+	}
+	plan_errors_free(&errs);
+	return rc;
+}
+
+/* The child leads its own session: a closed terminal does not reach it. */
+static int detach(void)
+{
+	int null;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid < 0 ? -1 : 1;
+	setsid();
+	null = open("/dev/null", O_RDWR);
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+	return 0;
+}
+
+static int begin(const struct cli *c, const struct plan *plan, char id[96], struct err *e)
+{
+	autostore struct store *s = NULL;
+	char actor[96];
+
+	cli_actor(actor, sizeof actor);
+	return cli_store(c, &s, e) || engine_start(s, plan, &clock_real, actor, id, e) ? -1 : 0;
+}
+
+/* SQLite must not cross a fork: the journal is opened by the process that drives. */
+static int go_on(struct cli *c, const char *id)
+{
+	autostore struct store *s = NULL;
+	struct err e = { 0 };
+
+	return cli_store(c, &s, &e) ? cli_fail(&e) : drive_run(c, s, id, false);
+}
+
+static int go_on_detached(struct cli *c, const char *id)
+{
+	int rc;
+
+	puts(id);
+	fflush(stdout);
+	rc = detach();
+	if (rc)
+		return rc < 0 ? CUTOVER_EXIT_INTERNAL : CUTOVER_EXIT_OK;
+	c->tty = false;
+	return go_on(c, id);
+}
+
+static int run(struct cli *c)
+{
+	autoplan struct plan *plan = NULL;
+	struct err e = { 0 };
+	char id[96];
+
+	if (load(c, &plan))
+		return CUTOVER_EXIT_USAGE;
+	if (begin(c, plan, id, &e))
+		return cli_fail(&e);
+	return cli_opt(c, "detach") ? go_on_detached(c, id) : go_on(c, id);
+}
+
+const struct cli_command cli_start = {
+	.name = "start", .args = "PLAN", .about = "carry out a plan", .run = run, .min_args = 1, .max_args = 1,
+	.options = (const struct cli_option[]){ { "detach", NULL, "go on in the background; print the run's name" }, { 0 } },
+	.detail = "Ctrl-C orders a rollback; a second Ctrl-C leaves the run to the next `cutover resume`.",
+};
