@@ -101,6 +101,7 @@ int engine_open(const struct engine_opts *o, struct engine **out, struct err *e)
 	en->clock = o->clock;
 	en->http = *o->http;
 	en->nap_ms = ENGINE_BEAT_MS;
+	en->simulated = o->simulated;
 	snprintf(en->actor, sizeof en->actor, "%s", o->actor);
 	if (o->holder)
 		snprintf(en->holder, sizeof en->holder, "%s", o->holder);
@@ -157,7 +158,7 @@ int engine_call(struct engine *en, const char *why, struct err *e)
 	en->called = true;
 	if (engine_append(en, "call", "", json_pack("{s:o}", "why", json_text(why)), e))
 		return -1;
-	if (json_array_size(en->run->plan->call))
+	if (json_array_size(en->run->plan->call) && !en->simulated)
 		run_call(en->run, why);
 	return 0;
 }

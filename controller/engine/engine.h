@@ -21,6 +21,7 @@ struct engine_opts {
 	const char *run;     /* id */
 	const char *actor;   /* who: goes into every line this process writes */
 	const char *holder;  /* NULL: this process (host, boot, pid, start time) */
+	bool simulated;      /* hooks and `call` start no program */
 	uint64_t seed;       /* of the retry jitter; 0: from the system */
 };
 

@@ -30,6 +30,7 @@ struct engine {
 	struct watch watch;
 	char saying[640];
 	int64_t nap_ms;
+	bool simulated;
 	bool called;           /* the person was called in this state by this process */
 };
 

@@ -174,7 +174,7 @@ int service_open(struct engine *en, size_t i, struct step_run *r, json_t **param
 		.step = s, .params = *params, .memo = en->run->step[i].memo, .out = json_object(),
 		.attempt = en->run->attempt, .now = engine_now(en), .since = en->run->step[i].since,
 		.plan = en->run->plan, .blue = en->blue, .green = en->green, .aws = en->aws, .http = &en->http,
-		.engine = en,
+		.engine = en, .simulated = en->simulated,
 	};
 	if (!r->memo || json_is_null(r->memo))
 		r->memo = NULL;

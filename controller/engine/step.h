@@ -99,6 +99,7 @@ struct step_run {
 	const struct plan *plan;
 	const char *blue, *green; /* resolved target group ARNs; green "" while not known */
 	struct aws *aws;
+	bool simulated;           /* the world is a simulation: start no program */
 	const struct http *http;  /* probes and hooks by URL */
 	struct engine *engine;    /* steps use the calls below */
 };

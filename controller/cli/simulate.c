@@ -1,0 +1,246 @@
+/* cli/simulate.c - the plan against the simulated world: no network, no files,
+ * a virtual clock. The engine, the steps and the signing are the real ones. */
+#include "aws/cred.h"
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/err.h"
+#include "cli/cli.h"
+#include "cli/say.h"
+#include "engine/engine.h"
+#include "plan/plan.h"
+#include "sim/sim.h"
+#include "steps/registry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct outcome {
+	enum run_state state;
+	int code;
+	int64_t took;
+	struct sim_truth truth;
+	char why[200];
+};
+
+/* --- the world a plan asks for ----------------------------------------------------------- */
+
+static char *green_arn(const struct plan *p)
+{
+	if (!strncmp(p->green.target_group, "arn:", 4))
+		return xstrdup(p->green.target_group);
+	return xasprintf("arn:aws:elasticloadbalancing:%s:%s:targetgroup/green/0123456789abcdef", p->region, p->account);
+}
+
+static struct sim *make_world(const struct plan *p, const char *fault, uint64_t seed)
+{
+	size_t n = json_array_size(p->watch.alarms);
+	autofree const char **alarms = xcalloc(n, sizeof *alarms);
+	autofree char *green = green_arn(p);
+
+	for (size_t i = 0; i < n; i++)
+		alarms[i] = json_string_value(json_array_get(p->watch.alarms, i));
+	return sim_new(&(struct sim_opts){ .seed = seed, .region = p->region, .account = p->account, .rule = p->rule,
+					   .blue = p->blue.target_group, .green = green, .fault = fault,
+					   .period_s = (int)(p->watch.period_ms / 1000), .alarms = (int)n,
+					   .alarm_names = alarms });
+}
+
+/* --- the timeline ---------------------------------------------------------------------------- */
+
+struct timeline {
+	struct store *store;
+	int64_t shown;
+};
+
+static int print_event(void *ctx, const struct event *ev)
+{
+	struct timeline *t = ctx;
+	autobuf struct buf line = BUF_MAX(16384);
+
+	t->shown = ev->seq;
+	if (say_event(ev, &line))
+		puts(line.p);
+	return 0;
+}
+
+static void see(void *ctx, struct engine *en)
+{
+	struct timeline *t = ctx;
+	struct err e = { 0 };
+
+	store_read(t->store, engine_run(en)->id, t->shown, print_event, t, &e);
+}
+
+/* --- one run ------------------------------------------------------------------------------------ */
+
+static void note_outcome(const struct run *r, struct sim *sim, struct outcome *o)
+{
+	o->state = r->state;
+	o->code = run_exit_code(r);
+	o->took = r->changed - r->started;
+	snprintf(o->why, sizeof o->why, "%.199s", r->why);
+	sim_truth(sim, &o->truth);
+}
+
+static int drive(struct store *s, struct sim *sim, const char *id, uint64_t seed, bool verbose,
+		 struct outcome *o, struct err *e)
+{
+	struct http http = { sim_send, sim };
+	struct cred_chain *creds = cred_chain_new(&http, sim_clock(sim));
+	struct timeline t = { .store = s };
+	struct engine *en = NULL;
+	int rc = engine_open(&(struct engine_opts){ .store = s, .kinds = step_kinds, .clock = sim_clock(sim),
+						    .http = &http, .creds = creds, .run = id, .actor = "simulation",
+						    .holder = "simulation", .simulated = true, .seed = seed }, &en, e);
+
+	if (!rc)
+		rc = engine_claim(en, e) || engine_drive(en, verbose ? see : NULL, &t, NULL, e) ? -1 : 0;
+	if (!rc && verbose)
+		see(&t, en);
+	if (!rc)
+		note_outcome(engine_run(en), sim, o);
+	engine_close(en);
+	cred_chain_free(creds);
+	return rc;
+}
+
+static int simulate(const struct plan *p, const char *fault, uint64_t seed, bool verbose, struct outcome *o,
+		    struct err *e)
+{
+	autostore struct store *s = NULL;
+	struct sim *sim = make_world(p, fault, seed);
+	char id[96];
+	int rc = store_open(":memory:", &s, e) || engine_start(s, p, sim_clock(sim), "simulation", id, e) ||
+		 drive(s, sim, id, seed, verbose, o, e);
+
+	sim_free(sim);
+	return rc ? -1 : 0;
+}
+
+/* --- printing ---------------------------------------------------------------------------------- */
+
+static void print_outcome(const struct outcome *o)
+{
+	char took[32];
+
+	duration_say(o->took, took);
+	printf("\n%s after %s of simulated time%s%s\n", run_state_name(o->state), took, o->why[0] ? ": " : "", o->why);
+	printf("users made %.0f requests, %.0f failed (%.3f %%), %.0f of them because of green\n", o->truth.users,
+	       o->truth.failed, o->truth.users > 0 ? 100 * o->truth.failed / o->truth.users : 0, o->truth.failed_by_green);
+	printf("weights at the end: blue %d, green %d\n", o->truth.live_blue, o->truth.live_green);
+}
+
+static int one_run(const struct cli *c, const struct plan *p, uint64_t seed)
+{
+	struct outcome o = { 0 };
+	struct err e = { 0 };
+
+	if (simulate(p, cli_opt(c, "fault"), seed, !c->json, &o, &e))
+		return cli_fail(&e);
+	if (c->json)
+		printf("{\"state\":\"%s\",\"exit_code\":%d,\"seconds\":%lld,\"users\":%.0f,\"failed\":%.0f,\"failed_by_green\":%.0f}\n",
+		       run_state_name(o.state), o.code, (long long)(o.took / 1000), o.truth.users, o.truth.failed,
+		       o.truth.failed_by_green);
+	else
+		print_outcome(&o);
+	return o.code;
+}
+
+static int many_runs(const struct cli *c, const struct plan *p, uint64_t seed, long runs)
+{
+	struct { long n; double took, harm, worst; } sum[RUN_STATES] = { { 0 } };
+
+	for (long i = 0; i < runs; i++) {
+		struct outcome o = { 0 };
+		struct err e = { 0 };
+		double harm;
+
+		if (simulate(p, cli_opt(c, "fault"), seed + (uint64_t)i, false, &o, &e))
+			return cli_fail(&e);
+		harm = o.truth.users > 0 ? 100 * o.truth.failed_by_green / o.truth.users : 0;
+		sum[o.state].n++;
+		sum[o.state].took += (double)o.took / 60000;
+		sum[o.state].harm += harm;
+		sum[o.state].worst = harm > sum[o.state].worst ? harm : sum[o.state].worst;
+	}
+	printf("%-16s %6s %8s %14s %26s %10s\n", "outcome", "runs", "share", "minutes (mean)", "users hurt by green (mean)", "worst");
+	for (int k = 0; k < RUN_STATES; k++)
+		if (sum[k].n)
+			printf("%-16s %6ld %7.1f%% %14.1f %25.4f%% %9.4f%%\n", run_state_name((enum run_state)k), sum[k].n,
+			       100.0 * (double)sum[k].n / (double)runs, sum[k].took / (double)sum[k].n,
+			       sum[k].harm / (double)sum[k].n, sum[k].worst);
+	return CUTOVER_EXIT_OK;
+}
+
+/* --- the command --------------------------------------------------------------------------------- */
+
+static bool is_fault(const char *name)
+{
+	size_t n;
+	const struct sim_fault_info *f = sim_faults(&n);
+
+	for (size_t i = 0; name && i < n; i++)
+		if (!strcmp(f[i].name, name))
+			return true;
+	return !name;
+}
+
+static int list_faults(const struct cli *c)
+{
+	size_t n;
+	const struct sim_fault_info *f = sim_faults(&n);
+
+	fprintf(stderr, "cutover simulate: there is no fault \"%s\"; there are:\n", cli_opt(c, "fault"));
+	for (size_t i = 0; i < n; i++)
+		fprintf(stderr, "  %-12s %s\n", f[i].name, f[i].about);
+	return CUTOVER_EXIT_USAGE;
+}
+
+/* The simulated world has keys of its own: the user's are not for it. */
+static void use_simulated_keys(void)
+{
+	setenv("AWS_ACCESS_KEY_ID", "simulated", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "simulated", 1);
+	unsetenv("AWS_SESSION_TOKEN");
+	unsetenv("AWS_ENDPOINT_URL");
+}
+
+static long number(const struct cli *c, const char *name, long or)
+{
+	const char *v = cli_opt(c, name);
+	char *end;
+	long n = v ? strtol(v, &end, 10) : or;
+
+	return v && (*end || n < 1 || end == v) ? -1 : n;
+}
+
+static int run(struct cli *c)
+{
+	autobuf struct buf text = BUF_MAX(1 << 20);
+	autoplan struct plan *p = NULL;
+	struct plan_errors errs = { 0 };
+	long seed = number(c, "seed", 1), runs = number(c, "runs", 0);
+
+	if (seed < 0 || runs < 0)
+		return cli_usage(c, "--seed and --runs take a number from 1");
+	if (!is_fault(cli_opt(c, "fault")))
+		return list_faults(c);
+	if (plan_load(cli_arg(c, 0), step_kinds, &p, &errs)) {
+		plan_errors_print(&errs, cli_arg(c, 0), &text);
+		fputs(text.p ? text.p : "", stderr);
+		plan_errors_free(&errs);
+		return CUTOVER_EXIT_USAGE;
+	}
+	use_simulated_keys();
+	return runs ? many_runs(c, p, (uint64_t)seed, runs) : one_run(c, p, (uint64_t)seed);
+}
+
+const struct cli_command cli_simulate = {
+	.name = "simulate", .args = "PLAN", .about = "carry out a plan in a simulated world", .run = run,
+	.min_args = 1, .max_args = 1,
+	.options = (const struct cli_option[]){
+		{ "fault", "NAME", "what goes wrong; a wrong name lists them" },
+		{ "seed", "N", "of the world; the same seed gives the same run" },
+		{ "runs", "N", "that many seeds; prints a table of outcomes" }, { 0 } },
+	.detail = "No network, a virtual clock, and the real engine, steps and signing. Exit codes as of a real run;\nwith --runs: 0.",
+};
