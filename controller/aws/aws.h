@@ -10,13 +10,13 @@
 #define CUTOVER_AWS_AWS_H
 
 #include "aws/sigv4.h"
+#include "base/err.h"
 #include "base/json.h"
 #include "net/xml.h"
 
 struct aws;
 struct clock;
 struct cred_chain;
-struct err;
 
 /* Every operation this program may call: one row of the table in aws/ops.c.
  * `explain` prints the IAM actions from it, the retry rules read `write`. */
@@ -36,7 +36,7 @@ enum aws_op {
 struct aws_op_info {
 	const char *name;       /* "ModifyRule" */
 	const char *service;    /* endpoint prefix and signing name: "elasticloadbalancing" */
-	const char *version;    /* Query: "2015-12-01"; JSON: the X-Amz-Target prefix */
+	const char *version;    /* Query: "2015-12-01"; JSON: the X-Amz-Target prefix; REST: "" */
 	const char *iam;        /* "elasticloadbalancing:ModifyRule" */
 	bool write;
 };
@@ -75,21 +75,40 @@ struct aws_args;
 struct aws_args *aws_args_new(void);
 void aws_args_free(struct aws_args **args);
 #define autoargs __attribute__((cleanup(aws_args_free)))
+/* value NULL: the argument is left out. */
 void aws_arg(struct aws_args *args, const char *value, const char *key_fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* "<prefix>.<Tag>" and "<prefix>.member.N" for everything below x: how a part
- * of an answer is sent back unchanged (all actions of a rule). */
+ * of an answer is sent back unchanged (all actions of a rule). Empty elements
+ * are left out: whether they are lists or texts cannot be seen. */
 void aws_arg_tree(struct aws_args *args, const struct xml *x, const char *prefix);
 
-/* 0 and *out = the answer's document (xml_free), or -1. args may be NULL. */
+/* A call tries up to four times and takes no longer than about 12 s, waiting
+ * for its token included. e->code has AWS's code where there is one. */
+
+/* 0 and *out = the answer's document, <ModifyRuleResponse> (xml_free), or -1.
+ * args may be NULL. */
 int aws_query(struct aws *a, enum aws_op op, const struct aws_args *args, struct xml **out,
 	      struct err *e);
 /* 0 and *out = the answer (json_decref), or -1. `in` is lent. */
 int aws_json(struct aws *a, enum aws_op op, const json_t *in, json_t **out, struct err *e);
-/* REST-JSON: path already encoded, body may be NULL. */
+/* REST-JSON: path already encoded, "?key=value" included; body may be NULL. */
 int aws_rest(struct aws *a, enum aws_op op, const char *method, const char *path,
 	     const json_t *body, json_t **out, struct err *e);
 
 /* What an AWS error code means; the table is in aws/codes.c. */
 enum aws_code_flags { AWS_CODE_EXPIRED = 1, AWS_CODE_SKEW = 2 };
+struct aws_code {
+	const char *code;
+	enum err_kind kind;
+	int flags;
+};
+const struct aws_code *aws_code_find(const char *code); /* NULL: not in the table */
+const struct aws_code *aws_codes(size_t *n);
+
+/* A URL that signs itself, for at most expires_s seconds: "https://...?X-Amz-...".
+ * url has no query; args are its query and may be NULL. Caller frees; NULL and
+ * *e when there are no credentials. */
+char *aws_presign(struct aws *a, const char *service, const char *method, const char *url,
+		  const struct aws_args *args, int expires_s, struct err *e);
 #endif
