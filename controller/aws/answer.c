@@ -1,200 +1,93 @@
-/* What came back, and what it means. Everything here may be hostile: an
- * answer's words reach terminals and journals. */
-#include "aws/core.h"
+#include "aws/answer.h"
 
+#include "base/err.h"
+#include "net/xml.h"
+
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#define SKEW_MS 120000 /* AWS allows 15 minutes; what is that far off is worth a word earlier */
-
-void text_clean(char *s)
+static int missing(const char *what, struct err *e)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = *s == '\n' || *s == '\t' ? ' ' : '?';
+	return err_set(e, ERR_UNSURE, "the answer has no %s: what AWS thinks of it is unknown", what);
 }
 
-struct refusal {
-	char code[64], text[320];
-};
-
-static void put(char *out, size_t size, const char *s, size_t n)
+static int take_text(const char *s, const char *what, char *out, size_t size, struct err *e)
 {
-	snprintf(out, size, "%.*s", (int)(n < size ? n : size), s);
-	text_clean(out);
+	size_t n = strlen(s);
+
+	if (!n)
+		return missing(what, e);
+	if (n >= size)
+		return err_set(e, ERR_UNSURE, "the answer's %s has %zu bytes, more than the %zu it may have",
+			       what, n, size - 1);
+	memcpy(out, s, n + 1);
+	return 0;
 }
 
-/* "com.amazonaws.ecs#ClusterNotFoundException:http://..." -> the middle. */
-static void put_code(struct refusal *r, const char *s)
+static int take_int(long long v, const char *what, int min, int max, int *out, struct err *e)
 {
-	const char *hash = strchr(s, '#');
-
-	s = hash ? hash + 1 : s;
-	put(r->code, sizeof r->code, s, strcspn(s, ":;, \t\r\n"));
+	if (v < min || v > max)
+		return err_set(e, ERR_UNSURE, "the answer's %s is %lld, not within %d to %d", what, v, min,
+			       max);
+	*out = (int)v;
+	return 0;
 }
 
-static void from_json(const struct http_res *res, struct refusal *r)
+struct xml *answer_at(struct xml *x, const char *path, struct err *e)
 {
-	autojson json_t *j = json_loadb(res->body, res->nbody, 0, NULL);
-	const char *type = json_str(j, "__type", json_str(j, "code", json_str(j, "Code", "")));
-	const char *text = json_str(j, "message", json_str(j, "Message", json_str(j, "errorMessage", "")));
-
-	put_code(r, type);
-	put(r->text, sizeof r->text, text, strlen(text));
-}
-
-static void from_xml(const struct http_res *res, struct refusal *r)
-{
-	struct err ignored;
-	autoxml struct xml *x = xml_parse(res->body, res->nbody, &ignored);
-	struct xml *at = x && !strcmp(x->name, "Error") ? x : xml_at(x, "Error");
+	struct xml *at = xml_at(x, path);
 
 	if (!at)
-		at = xml_at(x, "Errors/Error");
-	put_code(r, xml_text(at, "Code"));
-	put(r->text, sizeof r->text, xml_text(at, "Message"), strlen(xml_text(at, "Message")));
+		missing(path, e);
+	return at;
 }
 
-/* Headers win over the body: they are what the SDKs read first. */
-static void from_head(const struct http_res *res, struct refusal *r)
+int answer_text(struct xml *x, const char *path, char *out, size_t size, struct err *e)
 {
-	char v[128];
-
-	if (http_header(res, "x-amzn-query-error", v, sizeof v) && aws_code_find(strtok(v, ";")?: ""))
-		put_code(r, v);
-	else if (!*r->code && http_header(res, "x-amzn-errortype", v, sizeof v))
-		put_code(r, v);
+	return take_text(xml_text(x, path), path, out, size, e);
 }
 
-static void read_refusal(const struct http_res *res, struct refusal *r)
+int answer_int(struct xml *x, const char *path, int min, int max, int *out, struct err *e)
 {
-	char first = res->body[strspn(res->body, " \t\r\n")];
+	const char *s = xml_text(x, path);
+	char *end;
+	long long v;
 
-	*r = (struct refusal){ "", "" };
-	if (first == '{')
-		from_json(res, r);
-	else if (first == '<')
-		from_xml(res, r);
-	from_head(res, r);
+	if (!*s)
+		return missing(path, e);
+	errno = 0;
+	v = strtoll(s, &end, 10);
+	if (*end || errno)
+		return err_set(e, ERR_UNSURE, "the answer's %s is not a number: \"%.40s\"", path, s);
+	return take_int(v, path, min, max, out, e);
 }
 
-/* A code says what happened, except that a 5xx may have happened anyway. */
-static enum err_kind kind_of(int status, const struct aws_code *known)
+int answer_json_text(const json_t *o, const char *key, char *out, size_t size, struct err *e)
 {
-	if (known && (status < 500 || known->kind == ERR_BUSY))
-		return known->kind;
-	if (status == 429)
-		return ERR_BUSY;
-	if (status == 401 || status == 403)
-		return ERR_DENIED;
-	return status >= 400 && status < 500 && status != 408 ? ERR_INPUT : ERR_UNSURE;
+	return take_text(json_str(o, key, ""), key, out, size, e);
 }
 
-static int64_t date_of(const struct http_res *res)
+int answer_json_int(const json_t *o, const char *key, int min, int max, int *out, struct err *e)
 {
-	struct tm tm = { 0 };
-	char v[64];
+	const json_t *v = json_object_get(o, key);
 
-	if (!http_header(res, "date", v, sizeof v) || !strptime(v, "%a, %d %b %Y %H:%M:%S", &tm))
-		return -1;
-	return (int64_t)timegm(&tm) * 1000;
+	if (!json_is_integer(v))
+		return missing(key, e);
+	return take_int(json_integer_value(v), key, min, max, out, e);
 }
 
-static void ago(int64_t ms, char out[48])
+json_t *answer_pairs(struct xml *list, const char *k, const char *v)
 {
-	int64_t s = ms / 1000;
+	json_t *o = json_object();
 
-	if (s < 120)
-		snprintf(out, 48, "%lld s", (long long)s);
-	else if (s < 7200)
-		snprintf(out, 48, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
-	else
-		snprintf(out, 48, "%lld h %lld min", (long long)(s / 3600), (long long)(s / 60 % 60));
+	for (struct xml *m = xml_at(list, "member"); m; m = xml_next(m))
+		if (*xml_text(m, k))
+			json_object_set_new(o, xml_text(m, k), json_text(xml_text(m, v)));
+	return o;
 }
 
-/* The clock is named by what AWS's own says, not by what its message guesses. */
-static void say_skew(const struct http_res *res, int64_t now, char out[200])
+void answer_say(struct xml *x, const char *path, char *out, size_t size)
 {
-	int64_t theirs = date_of(res), off = now - theirs;
-	char much[48];
-
-	ago(off < 0 ? -off : off, much);
-	if (theirs < 0)
-		snprintf(out, 200, "; the answer has no Date to compare this machine's clock with: check it");
-	else if (off > SKEW_MS || off < -SKEW_MS)
-		snprintf(out, 200, "; this machine's clock is %s %s of AWS's: set it right (NTP) and try again",
-			 much, off > 0 ? "ahead" : "behind");
-	else
-		snprintf(out, 200, "; this machine's clock is right (%s off), so check the secret key, "
-			 "and what changes requests on their way", much);
-}
-
-int answer_refusal(const char *what, const struct http_res *res, int64_t now, int *flags, struct err *e)
-{
-	const struct aws_code *known;
-	struct refusal r;
-	char skew[200] = "", id[64] = "";
-
-	read_refusal(res, &r);
-	known = aws_code_find(r.code);
-	*flags = known ? known->flags : 0;
-	if (*flags & AWS_CODE_SKEW)
-		say_skew(res, now, skew);
-	if (http_header(res, "x-amzn-requestid", id, sizeof id))
-		text_clean(id);
-	err_set(e, kind_of(res->status, known), "%s: %s (HTTP %d%s%s)%s%s%s", what,
-		*r.code ? r.code : "an answer without an AWS error code", res->status,
-		*id ? ", request " : "", id, *r.text ? ": " : "", r.text, skew);
-	snprintf(e->code, sizeof e->code, "%s", r.code);
-	return -1;
-}
-
-/* A 200 from something that is not this operation (a proxy's page, another
- * service's answer) proves nothing. */
-static int read_xml(const struct aws_op_info *op, const struct http_res *res, struct answer *out,
-		    struct err *e)
-{
-	autoxml struct xml *x = xml_parse(res->body, res->nbody, e);
-	char want[80];
-
-	if (!x)
-		return err_wrap(e, "%s", op->name);
-	snprintf(want, sizeof want, "%sResponse", op->name);
-	if (strcmp(x->name, want))
-		return err_set(e, ERR_UNSURE, "%s: the answer is <%.60s>, not <%s>: whoever sent it is not AWS's %s",
-			       op->name, x->name, want, op->service);
-	out->xml = steal(&x);
-	return 0;
-}
-
-static int read_json(const struct aws_op_info *op, bool may_be_empty, const struct http_res *res,
-		     struct answer *out, struct err *e)
-{
-	json_error_t why = { .line = 0 };
-	autojson json_t *j = NULL;
-
-	if (may_be_empty && !res->nbody)
-		j = json_object();
-	else
-		j = json_loadb(res->body, res->nbody, 0, &why);
-	if (!json_is_object(j)) {
-		text_clean(why.text);
-		return err_set(e, ERR_UNSURE, "%s: the answer is not a JSON object%s%s", op->name,
-			       j ? "" : ": ", j ? "" : why.text);
-	}
-	out->json = steal(&j);
-	return 0;
-}
-
-int answer_read(const struct aws_op_info *op, enum protocol protocol, const struct http_res *res,
-		int64_t now, struct answer *out, int *flags, struct err *e)
-{
-	*flags = 0;
-	*out = (struct answer){ NULL, NULL };
-	if (res->status < 200 || res->status > 299)
-		return answer_refusal(op->name, res, now, flags, e);
-	if (protocol == PROTOCOL_QUERY)
-		return read_xml(op, res, out, e);
-	return read_json(op, protocol == PROTOCOL_REST, res, out, e);
+	snprintf(out, size, "%s", xml_text(x, path));
 }

@@ -124,7 +124,7 @@ static void say_whose(const struct cred *c, struct err *e)
 }
 
 static enum end attempt(struct aws *a, const struct message *m, const struct endpoint *at,
-			const struct retry *r, struct answer *out, struct err *e)
+			const struct retry *r, struct reply *out, struct err *e)
 {
 	autores struct http_res res = { 0 };
 	const struct cred *c = NULL;
@@ -143,7 +143,7 @@ static enum end attempt(struct aws *a, const struct message *m, const struct end
 	end = send_signed(a, m, at, c, left < HTTP_TIMEOUT_MS ? left : HTTP_TIMEOUT_MS, &res, e);
 	if (end)
 		return end;
-	if (!answer_read(m->op, m->protocol, &res, clock_wall(a->o.clock), out, &flags, e))
+	if (!reply_read(m->op, m->protocol, &res, clock_wall(a->o.clock), out, &flags, e))
 		return END_OK;
 	if (e->kind == ERR_DENIED)
 		say_whose(c, e);
@@ -157,7 +157,7 @@ static bool may_retry(const struct message *m, const struct err *e)
 
 /* An expired token means that AWS did nothing, so this is right for writes too. */
 static enum end renewed(struct aws *a, const struct message *m, const struct endpoint *at,
-			const struct retry *r, struct answer *out, struct err *e)
+			const struct retry *r, struct reply *out, struct err *e)
 {
 	if (!cred_renewable(a->o.creds)) {
 		err_wrap(e, "the credentials have expired and cannot be renewed by this program: log in again");
@@ -167,7 +167,7 @@ static enum end renewed(struct aws *a, const struct message *m, const struct end
 	return attempt(a, m, at, r, out, e);
 }
 
-static int call(struct aws *a, const struct message *m, struct answer *out, struct err *e)
+static int call(struct aws *a, const struct message *m, struct reply *out, struct err *e)
 {
 	struct endpoint at;
 	struct retry r;
@@ -195,7 +195,7 @@ int aws_query(struct aws *a, enum aws_op op, const struct aws_args *args, struct
 {
 	const struct aws_op_info *i = aws_op_info(op);
 	autobuf struct buf form = BUF_MAX(BODY_MAX);
-	struct answer got;
+	struct reply got;
 
 	buf_addf(&form, "Action=%s&Version=%s", i->name, i->version);
 	args_form(args, &form);
@@ -221,7 +221,7 @@ int aws_json(struct aws *a, enum aws_op op, const json_t *in, json_t **out, stru
 {
 	const struct aws_op_info *i = aws_op_info(op);
 	autofree char *body = NULL;
-	struct answer got;
+	struct reply got;
 
 	if (body_of(i, in, &body, e) ||
 	    call(a, &(struct message){ i, PROTOCOL_JSON, "POST", "/", body ? body : "{}" }, &got, e))
@@ -235,7 +235,7 @@ int aws_rest(struct aws *a, enum aws_op op, const char *method, const char *path
 {
 	const struct aws_op_info *i = aws_op_info(op);
 	autofree char *text = NULL;
-	struct answer got;
+	struct reply got;
 
 	if (body_of(i, body, &text, e) ||
 	    call(a, &(struct message){ i, PROTOCOL_REST, method, path, text }, &got, e))

@@ -66,17 +66,17 @@ bool retry_again(struct retry *r);
 void retry_sleep(struct clock *clock, int64_t ms);
 uint64_t rng_next(uint64_t *state);
 
-/* --- answer.c: what came back --- */
+/* --- reply.c: what came back --- */
 enum protocol { PROTOCOL_QUERY, PROTOCOL_JSON, PROTOCOL_REST };
-struct answer {
+struct reply {
 	struct xml *xml;
 	json_t *json;
 };
 /* Fills *out or fails; *flags has enum aws_code_flags. */
-int answer_read(const struct aws_op_info *op, enum protocol protocol, const struct http_res *res,
-		int64_t now, struct answer *out, int *flags, struct err *e);
+int reply_read(const struct aws_op_info *op, enum protocol protocol, const struct http_res *res,
+		int64_t now, struct reply *out, int *flags, struct err *e);
 /* The error in an answer that is not 2xx. */
-int answer_refusal(const char *what, const struct http_res *res, int64_t now, int *flags,
+int reply_refusal(const char *what, const struct http_res *res, int64_t now, int *flags,
 		   struct err *e);
 void text_clean(char *s); /* control characters become '?' */
 

@@ -19,7 +19,7 @@ struct sts_call {
 	const char *form;
 };
 
-static int send_once(struct cred_chain *c, const struct sts_call *q, struct answer *out, struct err *e)
+static int send_once(struct cred_chain *c, const struct sts_call *q, struct reply *out, struct err *e)
 {
 	autosigned struct signed_head h = { .n = 0 };
 	autores struct http_res res = { 0 };
@@ -41,10 +41,10 @@ static int send_once(struct cred_chain *c, const struct sts_call *q, struct answ
 			.nbody = strlen(q->form), .timeout_ms = TRY_MS, .no_proxy = at.loopback,
 		}, &res, e))
 		return err_wrap(e, "%s", q->op.name);
-	return answer_read(&q->op, PROTOCOL_QUERY, &res, clock_wall(c->clock), out, &flags, e);
+	return reply_read(&q->op, PROTOCOL_QUERY, &res, clock_wall(c->clock), out, &flags, e);
 }
 
-static int ask(struct cred_chain *c, const struct sts_call *q, struct answer *out, struct err *e)
+static int ask(struct cred_chain *c, const struct sts_call *q, struct reply *out, struct err *e)
 {
 	for (int i = 0; i < TRIES; i++) {
 		if (i)
@@ -94,7 +94,7 @@ static int assume(struct cred_chain *c, const char *action, const struct cred_ro
 	autobuf struct buf form = BUF_MAX((size_t)1 << 20);
 	autoxml struct xml *x = NULL;
 	const char *region = role->region ? role->region : cred_region(c);
-	struct answer got;
+	struct reply got;
 	struct sts_call q = { .op = { .name = action, .service = "sts" }, .with = with };
 
 	buf_addf(&form, "Action=%s&Version=2011-06-15", action);
