@@ -110,7 +110,10 @@ static int simulate(const struct plan *p, const char *fault, uint64_t seed, bool
 	autostore struct store *s = NULL;
 	struct sim *sim = make_world(p, fault, seed);
 	char id[96];
-	int rc = store_open(":memory:", &s, e) || engine_start(s, p, sim_clock(sim), "simulation", id, e) ||
+	int rc;
+
+	snprintf(id, sizeof id, "simulated-%llu", (unsigned long long)seed);
+	rc = store_open(":memory:", &s, e) || engine_start(s, p, sim_clock(sim), "simulation", id, e) ||
 		 drive(s, sim, id, seed, verbose, o, e);
 
 	sim_free(sim);

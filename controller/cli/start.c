@@ -77,7 +77,7 @@ static int run(struct cli *c)
 {
 	autoplan struct plan *plan = NULL;
 	struct err e = { 0 };
-	char id[96];
+	char id[96] = "";
 
 	if (load(c, &plan))
 		return CUTOVER_EXIT_USAGE;

@@ -58,7 +58,8 @@ int engine_start(struct store *s, const struct plan *p, struct clock *clock, con
 
 	if (!body)
 		return err_set(e, ERR_INPUT, "the plan is not valid UTF-8");
-	new_id(p->name, clock_wall(clock), id);
+	if (!id[0])
+		new_id(p->name, clock_wall(clock), id);
 	return append_line(s, clock, id, 1, actor, "start", "", body, e);
 }
 

@@ -54,7 +54,8 @@ int engine_drive(struct engine *en, engine_see_fn *see, void *ctx, const volatil
 
 void engine_set_nap(struct engine *en, int64_t ms); /* longest time between two calls of see */
 
-/* Appends the first line of a new run. id: char[96]. */
+/* Appends the first line of a new run. id: char[96]; in: its name, or "" for a
+ * fresh one; out: its name. */
 int engine_start(struct store *s, const struct plan *p, struct clock *clock, const char *actor,
 		 char *id, struct err *e);
 /* Appends an order; taken once per id (NULL: a new one). Anyone may, at any time. */

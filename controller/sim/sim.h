@@ -15,6 +15,17 @@
 
 struct sim;
 
+/* All strings are copied. The rule, blue and green may be NULL: then they are
+ * SIM_RULE, SIM_BLUE and SIM_GREEN. A request whose URL is not AWS's is the
+ * wiki's: green answers on port 8443, on connect_to ":8443" and on hosts with
+ * "test" in their name, else whoever the live weights choose. */
+#define SIM_REGION  "eu-central-1"
+#define SIM_ACCOUNT "111122223333"
+#define SIM_ELB     "arn:aws:elasticloadbalancing:" SIM_REGION ":" SIM_ACCOUNT ":"
+#define SIM_RULE    SIM_ELB "listener-rule/app/wiki/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee"
+#define SIM_BLUE    SIM_ELB "targetgroup/wiki-blue/73e2d6bc24d8a067"
+#define SIM_GREEN   SIM_ELB "targetgroup/wiki-green/2453ed029918f21f"
+
 struct sim_opts {
 	uint64_t seed;
 	int64_t start;              /* wall ms; 0: 2026-01-01T02:00:00Z */
@@ -23,6 +34,11 @@ struct sim_opts {
 	double requests_per_s;      /* 0: 200 */
 	int period_s;               /* CloudWatch period it publishes at; 0: 60 */
 	int alarms; const char *const *alarm_names;
+	bool green_by_stack;        /* green's group and service exist only after a stack made them */
+	const char *blue_stack;     /* blue's stack, there from the start; NULL: none */
+	const char *blue_service, *green_service; /* ECS; NULL: any name with "blue" or "green" in it */
+	const char *blue_version, *green_version; /* MediaWiki's; NULL: 1.43.9, 1.43.11 */
+	int blue_weight;            /* at the start, green not on the rule; 0: 999 */
 };
 struct sim *sim_new(const struct sim_opts *o);
 void sim_free(struct sim *s);
@@ -54,6 +70,8 @@ struct sim_truth {
 	int blue_healthy, green_healthy, blue_total, green_total;
 	int stacks;                          /* that exist */
 	uint64_t modify_rules;               /* that took effect */
+	int schedules, fired;                /* that wait; that have been */
+	int blue_tasks, green_tasks;         /* running */
 };
 void sim_truth(struct sim *s, struct sim_truth *out);
 void sim_set_weights(struct sim *s, int blue, int green);  /* somebody else does */

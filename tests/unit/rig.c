@@ -1,0 +1,229 @@
+#include "rig.h"
+
+#include "aws/cred.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct rig *current; /* the VFS has no other way to find it */
+
+/* --- moments ------------------------------------------------------------------------- */
+
+/* RIG_BEFORE: the moment must not happen; RIG_AFTER: it happens, then all is dark. */
+static enum rig_death moment(struct rig *r)
+{
+	if (r->dead)
+		return RIG_BEFORE;
+	r->moments++;
+	if (r->how == RIG_LIVE || r->moments != r->die_at)
+		return RIG_LIVE;
+	r->dead = 1;
+	return r->how;
+}
+
+/* --- the disk ---------------------------------------------------------------------------- */
+
+static sqlite3_vfs disk, *real;
+
+static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)
+{
+	(void)vfs;
+	if (current && (flags & SQLITE_OPEN_MAIN_JOURNAL)) {
+		f->pMethods = NULL;
+		if (current->disk_full)
+			return SQLITE_FULL;
+		if (moment(current) == RIG_BEFORE)
+			return SQLITE_CANTOPEN;
+	}
+	return real->xOpen(real, name, f, flags, out);
+}
+
+static void use_disk(void)
+{
+	if (real)
+		return;
+	real = sqlite3_vfs_find(NULL);
+	disk = *real;
+	disk.zName = "rig";
+	disk.xOpen = disk_open;
+	sqlite3_vfs_register(&disk, 1);
+}
+
+/* --- the network --------------------------------------------------------------------------- */
+
+static bool is_write(const struct http_req *q)
+{
+	return q->body && strstr(q->body, "Action=ModifyRule");
+}
+
+struct last {
+	char kind[16];
+};
+
+static int see_last(void *ctx, const struct event *ev)
+{
+	snprintf(((struct last *)ctx)->kind, sizeof ((struct last *)ctx)->kind, "%s", ev->kind);
+	return 0;
+}
+
+/* Invariant: announced before it is done. */
+static void check_announced(struct rig *r)
+{
+	struct last l = { "" };
+	struct err e = { 0 };
+
+	r->modify_rules++;
+	if (store_read(r->store, r->id, 0, see_last, &l, &e) || (strcmp(l.kind, "write") && strcmp(l.kind, "order")))
+		snprintf(r->broken, sizeof r->broken, "ModifyRule was sent after a \"%s\" line, not after \"write\"", l.kind);
+}
+
+static int send_or_die(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
+{
+	struct rig *r = ctx;
+	enum rig_death d = moment(r);
+	int rc;
+
+	if (d == RIG_BEFORE)
+		return err_set(e, ERR_NET, "this process is dead");
+	if (is_write(q))
+		check_announced(r);
+	rc = sim_send(r->sim, q, a, e);
+	if (d != RIG_AFTER)
+		return rc;
+	if (!rc)
+		http_res_free(a);
+	return err_set(e, ERR_UNSURE, "this process died before it read the answer");
+}
+
+/* --- processes ------------------------------------------------------------------------------ */
+
+char *rig_plan(const char *steps)
+{
+	return xasprintf("{\"name\":\"rig\",\"region\":\"" RIG_REGION "\",\"account\":\"" RIG_ACCOUNT "\",\"rule\":\"" RIG_RULE "\","
+			 "\"blue\":{\"target_group\":\"" RIG_BLUE "\",\"cluster\":\"wiki\",\"service\":\"blue\"},"
+			 "\"green\":{\"target_group\":\"" RIG_GREEN "\",\"cluster\":\"wiki\",\"service\":\"green\"},"
+			 "\"watch\":{\"period\":\"PT1M\",\"alarms\":[\"wiki-5xx\"]},\"steps\":[%s]}", steps);
+}
+
+static int begin(struct rig *r, const char *text)
+{
+	struct plan_errors errs = { 0 };
+	autoplan struct plan *p = NULL;
+	struct err e = { 0 };
+	int rc = plan_parse(text, strlen(text), "rig.json", r->kinds, NULL, &p, &errs);
+
+	if (rc)
+		fprintf(stderr, "rig plan: line %d %s: %s\n", errs.at[0].line, errs.at[0].path, errs.at[0].text);
+	plan_errors_free(&errs);
+	if (rc || store_open(r->path, &r->store, &e) ||
+	    engine_start(r->store, p, sim_clock(r->sim), "tester", r->id, &e)) {
+		fprintf(stderr, "rig: %s\n", e.msg);
+		return -1;
+	}
+	return 0;
+}
+
+struct rig *rig_new(const char *plan, const struct sim_opts *world, const struct step_kind *const *kinds)
+{
+	static const char *const alarms[] = { "wiki-5xx" };
+	static int serial;
+	struct sim_opts o = *world;
+	struct rig *r = xcalloc(1, sizeof *r);
+
+	use_disk();
+	setenv("AWS_ACCESS_KEY_ID", "simulated", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "simulated", 1);
+	o.region = RIG_REGION, o.account = RIG_ACCOUNT, o.rule = RIG_RULE, o.blue = RIG_BLUE, o.green = RIG_GREEN;
+	o.alarms = 1, o.alarm_names = alarms;
+	r->sim = sim_new(&o);
+	r->kinds = kinds;
+	r->http = (struct http){ send_or_die, r };
+	snprintf(r->id, sizeof r->id, "rig");
+	snprintf(r->path, sizeof r->path, "%s/cutover-rig-%d-%d.db", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm",
+		 (int)getpid(), serial++);
+	unlink(r->path);
+	if (begin(r, plan)) {
+		rig_free(r);
+		return NULL;
+	}
+	current = r;
+	return r;
+}
+
+void rig_close_process(struct rig *r)
+{
+	engine_close(r->en);
+	r->en = NULL;
+	if (r->creds)
+		cred_chain_free(r->creds);
+	r->creds = NULL;
+	store_close(r->store);
+	r->store = NULL;
+}
+
+static int open_process(struct rig *r, struct err *e)
+{
+	char holder[32];
+
+	rig_close_process(r);
+	snprintf(holder, sizeof holder, "process-%d", ++r->processes);
+	if (store_open(r->path, &r->store, e))
+		return -1;
+	r->creds = cred_chain_new(&r->http, sim_clock(r->sim));
+	return engine_open(&(struct engine_opts){ .store = r->store, .kinds = r->kinds, .clock = sim_clock(r->sim),
+						  .http = &r->http, .creds = r->creds, .run = r->id, .actor = "tester",
+						  .holder = holder, .simulated = true, .seed = (uint64_t)r->processes },
+			   &r->en, e);
+}
+
+static int drive(struct rig *r, struct err *e)
+{
+	int rc;
+
+	if (engine_claim(r->en, e))
+		return -1;
+	/* A journal that loses its disk is retried for ever: the test says how long. */
+	rc = engine_drive(r->en, NULL, NULL, &r->dead, e);
+	return rc;
+}
+
+int rig_process(struct rig *r)
+{
+	struct err e = { 0 };
+	int rc;
+
+	current = r;
+	rc = open_process(r, &e);
+	if (!rc)
+		rc = drive(r, &e);
+	if (r->dead)
+		return 1;
+	if (rc < 0 && !r->broken[0])
+		snprintf(r->broken, sizeof r->broken, "process %d stopped: %.350s", r->processes, e.msg);
+	return rc;
+}
+
+const struct run *rig_run(struct rig *r)
+{
+	return r->en ? engine_run(r->en) : NULL;
+}
+
+void rig_free(struct rig *r)
+{
+	autofree char *journal = NULL;
+
+	if (!r)
+		return;
+	rig_close_process(r);
+	sim_free(r->sim);
+	journal = xasprintf("%s-journal", r->path);
+	unlink(journal);
+	unlink(r->path);
+	if (current == r)
+		current = NULL;
+	free(r);
+}

@@ -1,0 +1,51 @@
+/* rig.h - a run in the simulated world that can be killed at any moment.
+ *
+ * Every request and every journal transaction is a moment. Death before a
+ * moment: it does not happen, and nothing after it does. Death after: it takes
+ * effect, and nobody ever learns. Dead means dead: whatever the unwinding code
+ * still tries to send or write goes nowhere. Journals are real files; their
+ * disk fails through a SQLite VFS, so the store under test is the real one. */
+#ifndef RIG_H
+#define RIG_H
+
+#include "engine/engine.h"
+#include "net/http.h"
+#include "sim/sim.h"
+
+#define RIG_REGION "eu-central-1"
+#define RIG_ACCOUNT "123456789012"
+#define RIG_LB "arn:aws:elasticloadbalancing:eu-central-1:123456789012:"
+#define RIG_RULE RIG_LB "listener-rule/app/wiki/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee"
+#define RIG_BLUE RIG_LB "targetgroup/blue/73e2d6bc24d8a067"
+#define RIG_GREEN RIG_LB "targetgroup/green/0123456789abcdef"
+
+enum rig_death { RIG_LIVE, RIG_BEFORE, RIG_AFTER };
+
+struct rig {
+	struct sim *sim;
+	struct store *store;
+	struct http http;
+	struct cred_chain *creds;
+	struct engine *en;
+	const struct step_kind *const *kinds;
+	char path[128], id[96];
+	int processes;            /* engines opened so far: each is another "process" */
+	uint64_t moments;         /* requests and journal transactions so far */
+	uint64_t die_at;
+	enum rig_death how;
+	volatile int dead;
+	bool disk_full;
+	uint64_t modify_rules;    /* that were sent */
+	char broken[400];         /* the first invariant that was seen broken; "" none */
+};
+
+struct rig *rig_new(const char *plan, const struct sim_opts *world, const struct step_kind *const *kinds);
+void rig_free(struct rig *r);
+/* Opens the next process on the same journal, claims, and drives to the end or
+ * to death. 0 over, 1 dead, -1 error (msg in r->broken). */
+int rig_process(struct rig *r);
+const struct run *rig_run(struct rig *r); /* of the last process; NULL when it could not open */
+void rig_close_process(struct rig *r);
+/* Steps of a plan around them: preamble with watch and ARNs, then `steps`. Caller frees. */
+char *rig_plan(const char *steps);
+#endif
