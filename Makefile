@@ -70,3 +70,61 @@ asan: $(ASAN_LIB) units
 build/.deps-build: tests/deps
 	@mkdir -p build; tests/deps build
 	@touch $@
+
+# --- tests -------------------------------------------------------------------
+build/.deps-check: tests/deps
+	@mkdir -p build; tests/deps check
+	@touch $@
+check: build/.deps-check
+	$(Q)$(MAKE) --no-print-directory build/cutover units fuzz tools
+	$(Q)tests/run
+
+# Programs that tests drive, built as the unit tests are.
+TOOLS := $(patsubst tests/tools/%.c,build/asan/tools/%,$(sort $(wildcard tests/tools/*.c)))
+.PHONY: tools
+tools: $(TOOLS)
+build/asan/tools/%: tests/tools/%.c $(ASAN_LIB)
+	@mkdir -p $(@D); echo '  LD   $@'
+	$(Q)$(CC) $(base_cflags) -Itests/unit -O1 $(SANITIZE) -o $@ $< $(ASAN_LIB) $(base_libs)
+
+# libFuzzer wants clang; its objects have coverage counters of their own.
+fuzz: $(FUZZ:%=build/fuzz/%)
+build/fuzz/obj/%.o: controller/%.c | build/.deps-check
+	@mkdir -p $(@D); echo '  CC   $< (fuzz)'
+	$(Q)clang $(filter-out -Werror,$(base_cflags)) -Wno-unknown-warning-option -O1 -fsanitize=fuzzer-no-link,address,undefined -c $< -o $@
+build/fuzz/libcutover.a: $(SRC:controller/%.c=build/fuzz/obj/%.o)
+	$(Q)rm -f $@; ar rcs $@ $^
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libcutover.a
+	@echo '  LD   $@'
+	$(Q)clang $(filter-out -Werror,$(base_cflags)) -Wno-unknown-warning-option -O1 -fsanitize=fuzzer,address,undefined -o $@ $< \
+		build/fuzz/libcutover.a $(base_libs)
+
+soak: units
+	$(Q)CUTOVER_SEEDS=$(or $(N),20000) CUTOVER_FIRST_SEED=$(or $(SEED),1) build/asan/tests/test_seeds
+
+# --- static analysis ------------------------------------------------------------
+analyze: build/.deps-build
+	$(Q)for f in $(SRC) controller/main.c; do \
+		$(CC) $(base_cflags) -O1 -fanalyzer -Werror -c $$f -o /dev/null || exit 1; done
+tidy: build/.deps-check
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' --checks=$(TIDY) $(SRC) controller/main.c -- \
+		$(filter-out -MMD -MP,$(base_cflags)) -Wno-unknown-warning-option
+TIDY := -*,bugprone-*,cert-*,performance-*,misc-*,-bugprone-easily-swappable-parameters,-cert-err33-c,-bugprone-reserved-identifier,-cert-dcl37-c,-cert-dcl51-cpp,-bugprone-assignment-in-if-condition,-misc-no-recursion,-bugprone-narrowing-conversions,-performance-no-int-to-ptr,-bugprone-multi-level-implicit-pointer-conversion
+
+# --- looking at ourselves ----------------------------------------------------------
+size:
+	@tests/size
+layers:
+	@tests/layers
+
+# --- installing ------------------------------------------------------------------------
+install: build/cutover
+	install -D -m 755 build/cutover $(DESTDIR)$(PREFIX)/bin/cutover
+	install -d $(DESTDIR)$(PREFIX)/share/cutover/plans
+	install -m 644 plans/* $(DESTDIR)$(PREFIX)/share/cutover/plans/
+	$(if $(wildcard templates/*),install -d $(DESTDIR)$(PREFIX)/share/cutover/templates && install -m 644 templates/* $(DESTDIR)$(PREFIX)/share/cutover/templates/)
+
+clean:
+	rm -rf build
+
+-include tests/lab/lab.mk
