@@ -280,6 +280,8 @@ void sigv4_presign(const struct sigv4_req *r, const struct sigv4_cred *c, struct
 	char scope[256], expires[16];
 
 	prepare(r, scope, &hs, &qs, o);
+	if (r->s3_path) /* nobody knows yet what will be sent with the URL */
+		snprintf(o->payload, sizeof o->payload, "UNSIGNED-PAYLOAD");
 	cred = xasprintf("%s/%s", c->id, scope);
 	snprintf(expires, sizeof expires, "%d", r->expires);
 	canonical_headers(&hs, &lines, &names);

@@ -19,7 +19,8 @@ struct sigv4_req {
 	size_t nbody;
 	const char *region, *service;   /* of the credential scope */
 	const char *when;               /* "20150830T123600Z" */
-	bool s3_path;                   /* S3: do not encode the path twice, do not normalise */
+	bool s3_path;                   /* S3: the path is not encoded twice nor normalised, and a
+					 * presigned URL says nothing about its body */
 	bool keep_path;                 /* do not remove "." and ".." and double slashes */
 	bool hash_header;               /* sign x-amz-content-sha256 too */
 	bool token_unsigned;            /* add the token after signing */
