@@ -40,6 +40,7 @@ struct sim_opts {
 	const char *blue_version, *green_version; /* MediaWiki's; NULL: 1.43.9, 1.43.11 */
 	int blue_weight;            /* at the start, green not on the rule; 0: 999 */
 };
+/* NULL when there is no fault of that name. */
 struct sim *sim_new(const struct sim_opts *o);
 void sim_free(struct sim *s);
 

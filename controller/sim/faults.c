@@ -1,0 +1,127 @@
+/* What can go wrong with a release, by name: `simulate --fault`. */
+#include "sim/world.h"
+
+#include <string.h>
+
+#define QUARTER   0.25
+#define MISHAPS_OF_API 0.10
+#define LEAK_PER_MINUTE 0.01
+
+struct fault {
+	struct sim_fault_info info;
+	void (*start)(struct sim *s); /* once, before anything else */
+	void (*each)(struct sim *s);  /* every second until it struck, then only if `goes_on` */
+	bool goes_on;
+};
+
+/* True once: when green first has a quarter of the users. */
+static bool strikes(struct sim *s)
+{
+	if (s->fault_at || green_share(&s->live) < QUARTER)
+		return false;
+	s->fault_at = s->now;
+	return true;
+}
+
+static void errors(struct sim *s)
+{
+	if (strikes(s))
+		s->side[GREEN].errors = 0.30;
+}
+
+static void slow_leak(struct sim *s)
+{
+	if (s->side[GREEN].since)
+		s->side[GREEN].errors = LEAK_PER_MINUTE * (double)(s->now - s->side[GREEN].since) / 60000;
+	if (s->side[GREEN].errors > 0.5)
+		s->side[GREEN].errors = 0.5;
+}
+
+static void slow(struct sim *s)
+{
+	if (strikes(s))
+		s->side[GREEN].slowness = 10;
+}
+
+static void dead(struct sim *s)
+{
+	if (strikes(s))
+		sim_kill_targets(s, true);
+}
+
+static void cold(struct sim *s) { s->side[GREEN].cold = true; }
+static void stack(struct sim *s) { s->stacks_fail = true; }
+static void api(struct sim *s) { s->mishap_rate = MISHAPS_OF_API; }
+
+/* Somebody has waited for our write and makes his own. */
+static void foreign(struct sim *s)
+{
+	if (strikes(s))
+		sim_set_weights(s, 400, 600);
+}
+
+static void blue_sick(struct sim *s)
+{
+	if (strikes(s))
+		s->side[BLUE].errors = s->side[GREEN].errors = 0.30;
+}
+
+static void blind(struct sim *s)
+{
+	if (green_share(&s->live) > 0)
+		s->side[GREEN].blind = true;
+}
+
+static void alarm_fires(struct sim *s)
+{
+	if (s->nalarms && strikes(s))
+		s->firing = 0;
+}
+
+static const struct fault faults[] = {
+	{ { "none", "nothing goes wrong", 0 }, NULL, NULL, false },
+	{ { "errors", "green fails 30 % of its requests from 25 % traffic on", 3 }, NULL, errors, false },
+	{ { "slow-leak", "green fails 1 % more of its requests with every minute it has traffic", 3 }, NULL,
+	  slow_leak, true },
+	{ { "slow", "green takes ten times as long from 25 % traffic on", 3 }, NULL, slow, false },
+	{ { "dead", "green's processes die at 25 % traffic", 3 }, NULL, dead, false },
+	{ { "cold", "green never becomes healthy", 3 }, cold, NULL, false },
+	{ { "stack", "green's CloudFormation stack fails", 3 }, stack, NULL, false },
+	{ { "api", "one request in ten meets a mishap: refused, lost, throttled, garbled, slow, stale", 0 }, api, NULL,
+	  false },
+	{ { "foreign", "somebody else sets the weights to 400 and 600 at 25 % traffic", 3 }, NULL, foreign, false },
+	{ { "blue-sick", "both colours fail 30 % from 25 % traffic on", 4 }, NULL, blue_sick, false },
+	{ { "blind", "CloudWatch shows nothing of green once it has traffic", 3 }, NULL, blind, false },
+	{ { "alarm", "the plan's first alarm fires at 25 % traffic", 3 }, NULL, alarm_fires, false },
+};
+
+const struct fault *fault_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT(faults); i++)
+		if (!strcmp(faults[i].info.name, name ? name : "none"))
+			return &faults[i];
+	return NULL;
+}
+
+void fault_start(struct sim *s)
+{
+	if (s->fault && s->fault->start)
+		s->fault->start(s);
+}
+
+void fault_tick(struct sim *s)
+{
+	if (s->fault && s->fault->each && (!s->fault_at || s->fault->goes_on))
+		s->fault->each(s);
+}
+
+/* The same rows, without what makes them happen. */
+const struct sim_fault_info *sim_faults(size_t *n)
+{
+	static struct sim_fault_info infos[COUNT(faults)];
+
+	for (size_t i = 0; i < COUNT(faults); i++)
+		infos[i] = faults[i].info;
+	*n = COUNT(faults);
+	return infos;
+}

@@ -1,0 +1,207 @@
+#include "sim/sim.h"
+
+#include "sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define START_MS    1767232800000 /* 2026-01-01T02:00:00Z */
+#define BASE_ERRORS 0.0005
+#define SECOND_MS   1000
+
+/* --- time ------------------------------------------------------------------------- */
+
+static void second(struct sim *s)
+{
+	balancer_tick(s);
+	stacks_tick(s);
+	schedules_tick(s);
+	fault_tick(s);
+	users_tick(s);
+}
+
+void sim_advance(struct sim *s, int64_t ms)
+{
+	int64_t until = s->now + (ms > 0 ? ms : 0);
+
+	for (; s->next_second <= until; s->next_second += SECOND_MS) {
+		s->now = s->next_second;
+		second(s);
+	}
+	s->now = until;
+}
+
+static int64_t sim_wall(struct clock *c) { return ((struct sim *)c)->now; }
+static int64_t sim_mono(struct clock *c) { return ((struct sim *)c)->now - ((struct sim *)c)->start + SECOND_MS; }
+static void sim_sleep(struct clock *c, int64_t ms) { sim_advance((struct sim *)c, ms); }
+
+struct clock *sim_clock(struct sim *s) { return &s->clock; }
+
+/* --- making a world ------------------------------------------------------------------ */
+
+#define SET(field, value, otherwise) \
+	snprintf(field, sizeof field, "%s", (value) && *(value) ? (value) : (otherwise))
+
+/* What follows the n-th slash or colon of an ARN; "" when it has fewer. */
+static const char *after(const char *s, char c, int n)
+{
+	while (n-- && s) {
+		s = strchr(s, c);
+		s += !!s;
+	}
+	return s ? s : "";
+}
+
+/* "...:listener-rule/app/name/id/listener/rule" -> "app/name/id" */
+static void name_balancer(struct sim *s)
+{
+	const char *app = after(s->rule, '/', 1), *end = after(app, '/', 3), *last = strrchr(s->rule, '/');
+
+	snprintf(s->balancer, sizeof s->balancer, "%.*s", *end ? (int)(end - app - 1) : 0, app);
+	snprintf(s->default_rule, sizeof s->default_rule, "%.*s/default0default0", last ? (int)(last - s->rule) : 0,
+		 s->rule);
+}
+
+static void make_side(struct side *c, const char *arn, const char *service, const char *version)
+{
+	const char *name;
+
+	snprintf(c->arn, sizeof c->arn, "%s", arn);
+	snprintf(c->dimension, sizeof c->dimension, "%.150s", after(arn, ':', 5));
+	name = after(c->dimension, '/', 1);
+	snprintf(c->name, sizeof c->name, "%.*s", (int)(strcspn(name, "/") < 60 ? strcspn(name, "/") : 60), name);
+	SET(c->service, service, "");
+	snprintf(c->version, sizeof c->version, "MediaWiki %.32s", version);
+	c->errors = BASE_ERRORS;
+	c->slowness = 1;
+}
+
+static void make_alarms(struct sim *s, const struct sim_opts *o)
+{
+	s->nalarms = o->alarms > 0 ? o->alarms : 0;
+	s->alarm = xcalloc((size_t)s->nalarms, sizeof *s->alarm);
+	for (int i = 0; i < s->nalarms; i++)
+		snprintf(s->alarm[i], sizeof s->alarm[i], "%s", o->alarm_names[i]);
+	s->firing = -1;
+}
+
+static void make_sides(struct sim *s, const struct sim_opts *o)
+{
+	struct side *blue = &s->side[BLUE], *green = &s->side[GREEN];
+
+	make_side(blue, o->blue ? o->blue : SIM_BLUE, o->blue_service, o->blue_version ? o->blue_version : "1.43.9");
+	make_side(green, o->green ? o->green : SIM_GREEN, o->green_service,
+		  o->green_version ? o->green_version : "1.43.11");
+	blue->exists = blue->service_exists = true;
+	green->exists = green->service_exists = !o->green_by_stack;
+	green->desired = green->exists ? TARGETS : 0;
+	blue->answered = 1000; /* blue is warm */
+	balancer_open(s, o->blue_weight > 0 ? o->blue_weight : 999);
+	balancer_run(s, GREEN, green->desired);
+}
+
+struct sim *sim_new(const struct sim_opts *o)
+{
+	const struct fault *fault = fault_find(o->fault);
+	struct sim *s = fault ? xcalloc(1, sizeof *s) : NULL;
+
+	if (!s)
+		return NULL;
+	s->clock = (struct clock){ sim_wall, sim_mono, sim_sleep, -1 };
+	s->start = s->now = o->start ? o->start : START_MS;
+	s->next_second = s->now / SECOND_MS * SECOND_MS + SECOND_MS;
+	s->seed = o->seed;
+	dice_seed(&s->users_dice, o->seed, 1);
+	dice_seed(&s->world_dice, o->seed, 2);
+	dice_seed(&s->net_dice, o->seed, 3);
+	dice_seed(&s->mishap_dice, o->seed, 4);
+	SET(s->region, o->region, SIM_REGION);
+	SET(s->account, o->account, SIM_ACCOUNT);
+	SET(s->rule, o->rule, SIM_RULE);
+	name_balancer(s);
+	s->base_rate = o->requests_per_s > 0 ? o->requests_per_s : 200;
+	s->period_ms = (o->period_s > 0 ? o->period_s : 60) * SECOND_MS;
+	make_alarms(s, o);
+	make_sides(s, o);
+	stacks_open(s, o->blue_stack);
+	s->fault = fault;
+	fault_start(s);
+	return s;
+}
+
+void sim_free(struct sim *s)
+{
+	if (!s)
+		return;
+	stacks_close(s);
+	schedules_close(s);
+	free(s->alarm);
+	free(s);
+}
+
+/* --- knobs ------------------------------------------------------------------------------ */
+
+void sim_mishap_at(struct sim *s, uint64_t n, enum sim_mishap what)
+{
+	if (s->nmishaps < MISHAPS)
+		s->mishap[s->nmishaps++] = (struct mishap){ s->requests + n + 1, what };
+}
+
+void sim_mishap_rate(struct sim *s, double share) { s->mishap_rate = share; }
+
+void sim_die_at(struct sim *s, uint64_t n, bool before)
+{
+	s->die_at = s->requests + n;
+	s->die_before = before;
+	s->will_die = true;
+}
+
+bool sim_is_dead(const struct sim *s) { return s->dead; }
+uint64_t sim_requests(const struct sim *s) { return s->requests; }
+
+void sim_revive(struct sim *s)
+{
+	s->dead = s->will_die = false;
+}
+
+void sim_set_weights(struct sim *s, int blue, int green)
+{
+	balancer_set(s, (struct split){ { blue, green } });
+}
+
+void sim_green_errors(struct sim *s, double rate) { s->side[GREEN].errors = rate; }
+
+void sim_kill_targets(struct sim *s, bool green)
+{
+	struct side *c = &s->side[green ? GREEN : BLUE];
+
+	for (int i = 0; i < c->ntargets; i++)
+		c->target[i].dead = true;
+}
+
+/* --- the truth ----------------------------------------------------------------------------- */
+
+static int waiting_schedules(const struct sim *s)
+{
+	int n = 0;
+
+	for (int i = 0; i < SCHEDULES; i++)
+		n += s->sched[i].used;
+	return n;
+}
+
+void sim_truth(struct sim *s, struct sim_truth *out)
+{
+	const struct side *b = &s->side[BLUE], *g = &s->side[GREEN];
+
+	*out = (struct sim_truth){
+		.weight_blue = s->control.of[BLUE], .weight_green = s->control.of[GREEN],
+		.live_blue = s->live.of[BLUE], .live_green = s->live.of[GREEN],
+		.users = s->users, .failed = s->failed, .failed_by_green = s->failed_by[GREEN],
+		.blue_healthy = balancer_healthy(b), .green_healthy = balancer_healthy(g),
+		.blue_total = b->ntargets, .green_total = g->ntargets,
+		.stacks = stacks_count(s), .modify_rules = s->modify_rules,
+		.schedules = waiting_schedules(s), .fired = s->fired,
+		.blue_tasks = b->ntargets, .green_tasks = g->ntargets,
+	};
+}
