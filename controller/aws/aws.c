@@ -56,6 +56,7 @@ void aws_free(struct aws *a)
 
 const char *aws_region(const struct aws *a) { return a->region; }
 struct clock *aws_clock(const struct aws *a) { return a->o.clock; }
+struct cred_chain *aws_creds(const struct aws *a) { return a->o.creds; }
 void aws_set_lane(struct aws *a, enum aws_lane lane) { a->lane = lane; }
 
 static int take_token(struct aws *a, const struct aws_op_info *op, const struct retry *r, struct err *e)

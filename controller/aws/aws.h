@@ -64,6 +64,7 @@ struct aws *aws_new(const struct aws_opts *o);
 void aws_free(struct aws *a);
 const char *aws_region(const struct aws *a);
 struct clock *aws_clock(const struct aws *a);
+struct cred_chain *aws_creds(const struct aws *a); /* lent; never NULL */
 
 /* Rollback may use the whole of every token bucket; all other work leaves a
  * third of it alone. */
