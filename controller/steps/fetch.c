@@ -1,0 +1,58 @@
+#include "steps/fetch.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "plan/plan.h"
+
+#include <string.h>
+
+#define ANSWER_MAX ((size_t)4 << 20)
+
+static size_t base_length(const char *url)
+{
+	size_t n = strlen(url);
+
+	return n && url[n - 1] == '/' ? n - 1 : n;
+}
+
+int fetch_get(struct step_run *r, const char *path, struct http_res *a, struct err *e)
+{
+	const char *base = json_str(r->params, "url", "");
+	autofree char *url = xasprintf("%.*s%s", (int)base_length(base), base, path);
+	static const struct kv head[] = { { "User-Agent", "cutover" }, { "Accept", "*/*" } };
+	struct http_req q = {
+		.method = "GET", .url = url, .head = head, .nhead = COUNT(head), .timeout_ms = FETCH_TIMEOUT_MS,
+		.max_answer = ANSWER_MAX, .connect_to = json_str(r->params, "through", NULL),
+	};
+
+	return http_send(r->http, &q, a, e) ? err_wrap(e, "GET %.200s", url) : 0;
+}
+
+static bool is_base(const char *url)
+{
+	const char *host = !strncmp(url, "https://", 8) ? url + 8 : !strncmp(url, "http://", 7) ? url + 7 : "";
+	size_t n = strcspn(host, "/?#");
+
+	return strstr(url, "${") || (n && (!host[n] || !strcmp(host + n, "/")));
+}
+
+static void check_paths(const struct step *s, const struct plan *p, struct plan_errors *errs)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(json_object_get(s->params, "paths"), i, v)
+		if (json_string_value(v)[0] != '/')
+			plan_bad(errs, p, s, "paths", "\"%.60s\" must begin with a slash", json_string_value(v));
+}
+
+void fetch_validate(const struct step *s, const struct plan *p, struct plan_errors *errs)
+{
+	const char *through = json_str(s->params, "through", NULL);
+
+	if (!is_base(json_str(s->params, "url", "")))
+		plan_bad(errs, p, s, "url", "must be \"https://host\" or \"http://host\" without a path");
+	if (through && !strchr(through, ':') && !strstr(through, "${"))
+		plan_bad(errs, p, s, "through", "must be \"host:port\"");
+	check_paths(s, p, errs);
+}

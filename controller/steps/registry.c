@@ -1,0 +1,20 @@
+#include "steps/registry.h"
+
+#include "steps/kinds.h"
+
+#include <string.h>
+
+#define KINDS(hook) \
+	&step_preflight, &step_stack, &step_probe, &step_warm, &step_shift, &step_approve, &(hook), \
+	&step_promote, &step_retire, &step_back, NULL
+
+const struct step_kind *const step_kinds[] = { KINDS(step_hook) };
+const struct step_kind *const step_kinds_rehearsal[] = { KINDS(step_hook_rehearsal) };
+
+const struct step_kind *step_kind_find(const char *name)
+{
+	for (const struct step_kind *const *k = step_kinds; *k; k++)
+		if (!strcmp((*k)->name, name))
+			return *k;
+	return NULL;
+}

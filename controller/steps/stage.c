@@ -1,0 +1,151 @@
+#include "steps/stage.h"
+
+#include "aws/elb.h"
+#include "base/duration.h"
+#include "base/err.h"
+#include "judge/judge.h"
+#include "plan/plan.h"
+
+#include <stdio.h>
+
+/* --- green must be able to carry it ------------------------------------------------ */
+
+static enum step_verdict not_ready(struct step_run *r, const struct elb_health *green, int need, struct err *e)
+{
+	int64_t ready = json_num(r->params, "ready", 0);
+	char limit[32];
+
+	step_say(r, "green has %d of %d healthy targets%s%.120s", green->healthy, need, green->reason[0] ? ": " : "",
+		 green->reason);
+	if (r->now - r->since < ready)
+		return STEP_WAIT;
+	duration_say(ready, limit);
+	return err_set(e, ERR_GATE, "green did not get ready within %s: %s", limit, r->saying);
+}
+
+/* A target group that no rule names is not health-checked: green goes on the
+ * rule with the share it has, mostly 0, before it is asked for its health. */
+static enum step_verdict wait_until_green_is_ready(struct step_run *r, struct err *e)
+{
+	enum step_verdict v = step_traffic(r, step_green_permille(r), e);
+	struct elb_health blue, green;
+	int need;
+
+	if (v != STEP_DONE)
+		return v;
+	if (elb_health(r->aws, r->blue, &blue, e) || elb_health(r->aws, r->green, &green, e))
+		return STEP_FAIL;
+	need = blue.healthy > 0 ? blue.healthy : 1;
+	return green.healthy >= need ? STEP_DONE : not_ready(r, &green, need, e);
+}
+
+enum step_verdict stage_reach(struct step_run *r, int permille, struct err *e)
+{
+	if (permille > step_green_permille(r)) {
+		enum step_verdict v = wait_until_green_is_ready(r, e);
+
+		if (v != STEP_DONE)
+			return v;
+	}
+	return step_traffic(r, permille, e);
+}
+
+enum step_verdict stage_undo(struct step_run *r, struct err *e)
+{
+	/* Not step_traffic(0) always: the rule may already be without green again. */
+	return step_green_permille(r) > 0 ? step_traffic(r, 0, e) : STEP_DONE;
+}
+
+/* --- and be seen to ------------------------------------------------------------------ */
+
+static int64_t stage_since(const struct step_run *r)
+{
+	int64_t weight = step_weight_since(r);
+
+	return weight > r->since ? weight : r->since;
+}
+
+static void say_share(const struct step_run *r, char *out, size_t size)
+{
+	int permille = step_green_permille(r);
+
+	snprintf(out, size, permille % 10 ? "%d.%d %%" : "%d %%", permille / 10, permille % 10);
+}
+
+static enum step_verdict bake_on(struct step_run *r, int64_t until, const struct verdict *v)
+{
+	char share[16], left[32];
+
+	say_share(r, share, sizeof share);
+	duration_say((until - r->now + 999) / 1000 * 1000, left);
+	step_say(r, "baking at %s, %s left; %s: %.150s", share, left, verdict_name(v->kind), v->why);
+	r->wake_at = until;
+	return STEP_WAIT;
+}
+
+static enum step_verdict call_for_a_person(struct step_run *r, const struct verdict *v, struct err *e)
+{
+	step_say(r, "too little evidence, a person decides: `cutover promote` goes on, `cutover rollback` goes back: %.110s",
+		 v->why);
+	if (json_yes(r->memo, "asked"))
+		return STEP_WAIT;
+	if (step_note(r, "a person is needed", json_pack("{s:o}", "why", json_text(v->why)), e) ||
+	    step_intend(r, json_pack("{s:b}", "asked", 1), e))
+		return STEP_FAIL;
+	return STEP_WAIT;
+}
+
+/* The time is up and the verdict is not GOOD. BAD and BLIND are the engine's to
+ * act on; HOLD lengthens the stage, but not for ever. */
+static enum step_verdict hold_on(struct step_run *r, int64_t over_ms, const struct verdict *v, struct err *e)
+{
+	const struct plan_watch *w = &r->plan->watch;
+	char limit[32];
+
+	step_say(r, "bake is over, the verdict is %s: %.180s", verdict_name(v->kind), v->why);
+	if (v->kind != VERDICT_HOLD || over_ms < w->hold_limit_ms)
+		return STEP_WAIT;
+	if (w->on_hold == PLAN_HOLD_CALL)
+		return call_for_a_person(r, v, e);
+	duration_say(w->hold_limit_ms, limit);
+	return err_set(e, ERR_GATE, "still not enough evidence %s after the bake: %s", limit, v->why);
+}
+
+static bool somebody_says_go_on(struct step_run *r, const struct verdict *v, char *who, size_t size)
+{
+	return v->kind != VERDICT_BAD && v->kind != VERDICT_BLIND && step_asked(r, who, size) == ANSWER_YES;
+}
+
+enum step_verdict stage_bake(struct step_run *r, struct err *e)
+{
+	const struct verdict *v = step_verdict_now(r);
+	int64_t until = stage_since(r) + json_num(r->params, "bake", 0);
+	char who[96];
+
+	if (r->now >= until && v->kind == VERDICT_GOOD)
+		return STEP_DONE;
+	if (somebody_says_go_on(r, v, who, sizeof who))
+		return step_note(r, "bake ended early", json_pack("{s:o, s:s}", "by", json_text(who), "verdict",
+								  verdict_name(v->kind)), e) ? STEP_FAIL : STEP_DONE;
+	if (r->now < until)
+		return bake_on(r, until, v);
+	return hold_on(r, r->now - until, v, e);
+}
+
+/* --- in the plan ----------------------------------------------------------------------- */
+
+int64_t stage_worst_ms(const struct step *s)
+{
+	return json_num(s->params, "bake", 0) + json_num(s->params, "ready", 0);
+}
+
+void stage_validate(const struct step *s, const struct plan *p, struct plan_errors *errs)
+{
+	int64_t need = stage_worst_ms(s) + p->watch.hold_limit_ms;
+	char text[32];
+
+	if (s->timeout_ms > need)
+		return;
+	duration_say(need, text);
+	plan_bad(errs, p, s, "timeout", "must be longer than ready, bake and the watch's hold_limit together (%s)", text);
+}
