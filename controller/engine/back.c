@@ -11,6 +11,7 @@
 #define RETRY_MS 2000
 #define CALL_AFTER_MS (2 * 60000)     /* a person hears of a way back that does not get on */
 #define FREEZE_AFTER_MS (15 * 60000)  /* and it is left to that person after this */
+#define OUTAGE_MS (6 * 3600000)       /* but an AWS that does not answer is asked for this long */
 
 static void sooner(int64_t *wake_at, int64_t at)
 {
@@ -20,12 +21,12 @@ static void sooner(int64_t *wake_at, int64_t at)
 
 /* Retried until the deadline whatever the error: on the way back even a refusal
  * may be a credential that is renewed in a minute. */
-static int held_up(struct engine *en, const char *why, int64_t *wake_at, struct err *e)
+static int held_up(struct engine *en, const char *why, int64_t limit, int64_t *wake_at, struct err *e)
 {
 	int64_t age = engine_now(en) - en->run->state_since;
 
 	snprintf(en->saying, sizeof en->saying, "%s", why);
-	if (age >= FREEZE_AFTER_MS) {
+	if (age >= limit) {
 		if (engine_call(en, why, e))
 			return -1;
 		return engine_append(en, "frozen", "", json_pack("{s:o}", "why", json_text(why)), e);
@@ -68,7 +69,8 @@ static int bring_traffic_back(struct engine *en, int64_t *wake_at, struct err *e
 	}
 	if (v == STEP_FAIL && trouble.kind == ERR_GATE && en->run->traffic.foreign)
 		return fought(en, &trouble, e);
-	return held_up(en, v == STEP_FAIL ? trouble.msg : "looking again at the weights", wake_at, e);
+	return held_up(en, v == STEP_FAIL ? trouble.msg : "looking again at the weights",
+		       v == STEP_FAIL && err_retryable(&trouble) ? OUTAGE_MS : FREEZE_AFTER_MS, wake_at, e);
 }
 
 static int prove(struct engine *en, int64_t *wake_at, struct err *e)
@@ -85,7 +87,7 @@ static int prove(struct engine *en, int64_t *wake_at, struct err *e)
 	}
 	if (v == STEP_FAIL)
 		snprintf(saying, sizeof saying, "cannot prove that green is free of requests: %.180s", trouble.msg);
-	return held_up(en, saying, wake_at, e);
+	return held_up(en, saying, FREEZE_AFTER_MS, wake_at, e);
 }
 
 static int restore(struct engine *en, int64_t *wake_at, struct err *e)
@@ -99,7 +101,7 @@ static int restore(struct engine *en, int64_t *wake_at, struct err *e)
 		*e = trouble;
 		return -1;
 	}
-	return held_up(en, v == STEP_FAIL ? trouble.msg : "putting the rule back as it was", wake_at, e);
+	return held_up(en, v == STEP_FAIL ? trouble.msg : "putting the rule back as it was", FREEZE_AFTER_MS, wake_at, e);
 }
 
 /* --- everything else ---------------------------------------------------------------- */
@@ -169,7 +171,7 @@ static int undo_rest(struct engine *en, int64_t *wake_at, struct err *e)
 int back_tick(struct engine *en, int64_t *wake_at, struct err *e)
 {
 	static int (*const phases[])(struct engine *, int64_t *, struct err *) = {
-		bring_traffic_back, prove, restore, undo_rest, 
+		bring_traffic_back, prove, restore, undo_rest,
 	};
 	struct err trouble = { 0 };
 
