@@ -251,11 +251,18 @@ static int begin(struct step_run *r, const char *phase, struct err *e)
 	return step_intend(r, json_pack("{s:s, s:I}", "phase", phase, "since", (json_int_t)r->now), e);
 }
 
+static enum step_verdict rehearse(struct step_run *r, const char *phase, struct err *e)
+{
+	return step_note(r, "rehearsal: the program was not run", json_pack("{s:s}", "phase", phase), e) ? STEP_FAIL : STEP_DONE;
+}
+
 static enum step_verdict ask(struct step_run *r, const char *phase, struct err *e)
 {
 	if (begin(r, phase, e))
 		return STEP_FAIL;
-	return json_object_get(r->params, "url") ? ask_url(r, phase, e) : run_program(r, phase, e);
+	if (json_object_get(r->params, "url"))
+		return ask_url(r, phase, e);
+	return r->simulated ? rehearse(r, phase, e) : run_program(r, phase, e);
 }
 
 static enum step_verdict advance(struct step_run *r, struct err *e)
@@ -325,21 +332,8 @@ static const struct param params[] = {
 	{ 0 },
 };
 
-#define HOOK(advance_fn, undo_fn) { \
-	.name = "hook", .about = "ask a program or a URL of your own; it may pass, veto or fail", \
-	.params = params, .flags = STEP_TOUCHES, .timeout_ms = MINUTES(15), .validate = validate, \
-	.worst_ms = worst_ms, .advance = advance_fn, .undo = undo_fn, \
-}
-
-const struct step_kind step_hook = HOOK(advance, undo);
-
-/* --- in a rehearsal ------------------------------------------------------------------------------------------------ */
-
-static enum step_verdict rehearse(struct step_run *r, struct err *e)
-{
-	if (begin(r, "advance", e) || step_note(r, "rehearsal: the hook was not run", NULL, e))
-		return STEP_FAIL;
-	return STEP_DONE;
-}
-
-const struct step_kind step_hook_rehearsal = HOOK(rehearse, NULL);
+const struct step_kind step_hook = {
+	.name = "hook", .about = "ask a program or a URL of your own; it may pass, veto or fail",
+	.params = params, .flags = STEP_TOUCHES, .timeout_ms = MINUTES(15), .validate = validate,
+	.worst_ms = worst_ms, .advance = advance, .undo = undo,
+};

@@ -4,12 +4,10 @@
 
 #include <string.h>
 
-#define KINDS(hook) \
-	&step_preflight, &step_stack, &step_probe, &step_warm, &step_shift, &step_approve, &(hook), \
-	&step_promote, &step_retire, &step_back, NULL
-
-const struct step_kind *const step_kinds[] = { KINDS(step_hook) };
-const struct step_kind *const step_kinds_rehearsal[] = { KINDS(step_hook_rehearsal) };
+const struct step_kind *const step_kinds[] = {
+	&step_preflight, &step_stack, &step_probe, &step_warm, &step_shift, &step_approve, &step_hook,
+	&step_promote, &step_retire, &step_back, NULL,
+};
 
 const struct step_kind *step_kind_find(const char *name)
 {

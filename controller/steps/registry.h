@@ -6,8 +6,5 @@
 
 /* NULL-terminated, in the order people meet them in a plan. */
 extern const struct step_kind *const step_kinds[];
-/* The same names and parameters for rehearsals in a simulated world: hooks are
- * journalled but not run, since a rehearsal must not reach anything real. */
-extern const struct step_kind *const step_kinds_rehearsal[];
 const struct step_kind *step_kind_find(const char *name); /* NULL: there is none */
 #endif
