@@ -19,6 +19,7 @@ struct http_curl {
 
 struct answer {
 	struct buf head, body;
+	bool head_ended;     /* curl takes a connection that closes within the header for an answer */
 	const char *refused; /* why we stopped the transfer */
 };
 
@@ -74,10 +75,14 @@ static size_t take_head(char *p, size_t size, size_t n, void *arg)
 {
 	struct answer *a = arg;
 
-	if (begins(p, size * n, "HTTP/"))
+	if (begins(p, size * n, "HTTP/")) {
 		buf_clear(&a->head);
-	else if (size * n > 2)
+		a->head_ended = false;
+	} else if (size * n <= 2) {
+		a->head_ended = true;
+	} else {
 		buf_add(&a->head, p, size * n);
+	}
 	if (a->head.full)
 		a->refused = "the answer's header is longer than we read";
 	return a->refused ? 0 : size * n;
@@ -164,14 +169,14 @@ static enum err_kind kind_of(CURL *c, CURLcode rc)
 {
 	curl_off_t began = 0;
 
-	if (rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL)
-		return ERR_INPUT;
 	if (rc == CURLE_COULDNT_RESOLVE_HOST || rc == CURLE_COULDNT_CONNECT ||
 	    rc == CURLE_SSL_CONNECT_ERROR || rc == CURLE_PEER_FAILED_VERIFICATION ||
 	    rc == CURLE_SSL_CACERT_BADFILE)
 		return ERR_NET;
 	curl_easy_getinfo(c, CURLINFO_PRETRANSFER_TIME_T, &began);
-	return began ? ERR_UNSURE : ERR_NET;
+	if (began)
+		return ERR_UNSURE; /* "unsupported protocol" among them: an answer that is not HTTP */
+	return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL ? ERR_INPUT : ERR_NET;
 }
 
 static int failed(CURL *c, CURLcode rc, const struct http_req *q, const struct answer *a,
@@ -228,6 +233,10 @@ int http_curl_send(void *ctx, const struct http_req *q, struct http_res *a, stru
 		curl_easy_setopt(c, CURLOPT_CONNECT_TO, route);
 	}
 	rc = curl_easy_perform(c);
+	if (!rc && !got.head_ended) {
+		got.refused = "the answer ends within its header";
+		rc = CURLE_PARTIAL_FILE;
+	}
 	if (rc)
 		failed(c, rc, q, &got, detail, e);
 	else
