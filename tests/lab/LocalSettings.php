@@ -1,0 +1,39 @@
+<?php
+// One settings file for every release of the lab; the environment tells the rest.
+if ( !defined( 'MEDIAWIKI' ) ) {
+	exit;
+}
+$lab = static function ( $name, $default = '' ) {
+	$value = getenv( $name );
+	return $value === false || $value === '' ? $default : $value;
+};
+$wgSitename = 'Lab Wiki';
+$wgMetaNamespace = 'Lab_Wiki';
+$wgScriptPath = '';
+$wgResourceBasePath = '';
+$wgUsePathInfo = true;
+$wgServer = $lab( 'LAB_SERVER', 'http://127.0.0.1' );
+$wgDBtype = 'mysql';
+$wgDBserver = $lab( 'LAB_DBSERVER' );
+$wgDBname = 'labwiki';
+$wgDBuser = 'mwlab';
+$wgDBpassword = $lab( 'LAB_DBPASS' );
+$wgDBTableOptions = 'ENGINE=InnoDB, DEFAULT CHARSET=binary';
+$wgSecretKey = $lab( 'LAB_SECRET' );
+$wgLanguageCode = 'en';
+$wgLocaltimezone = 'UTC';
+$wgDefaultSkin = 'vector';
+wfLoadSkin( 'Vector' );
+
+// Sessions and caches in the database: both colours see the same, so that an
+// editor who crosses from one to the other keeps session and edit token.
+$wgMainCacheType = CACHE_DB;
+$wgSessionCacheType = CACHE_DB;
+$wgCacheDirectory = $lab( 'LAB_CACHEDIR', false );
+$wgLocalisationCacheConf['store'] = $wgCacheDirectory ? 'array' : 'db';
+$wgTmpDirectory = $wgCacheDirectory ?: sys_get_temp_dir();
+$wgJobRunRate = 0;
+$wgPingback = false;
+$wgShowExceptionDetails = true;
+$wgRateLimits = [];
+$wgPasswordAttemptThrottle = [];

@@ -1,0 +1,86 @@
+"""Programs of the lab: each in a process group of its own, ended by that group.
+
+A program dies with the lab even when the lab is killed: setpriv asks the kernel
+to send it SIGTERM when the thread that started it is gone. Hence start() hands
+over to one thread that lives as long as the process.
+"""
+import os
+import queue
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+
+def free_port(host='127.0.0.1'):
+    with socket.socket() as s:
+        s.bind((host, 0))
+        return s.getsockname()[1]
+
+
+def wait_port(host, port, seconds, program=None):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if program and program.poll() is not None:
+            return False
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+            return True
+        except OSError:
+            time.sleep(0.03)
+    return False
+
+
+class Procs:
+    def __init__(self, log_dir):
+        self.log_dir, self.running, self.lock, self.wishes = log_dir, [], threading.Lock(), queue.Queue()
+        os.makedirs(log_dir, exist_ok=True)
+        threading.Thread(target=self.spawner, daemon=True, name='spawner').start()
+
+    def spawner(self):
+        while True:
+            name, argv, env, reply = self.wishes.get()
+            try:
+                with open(os.path.join(self.log_dir, name + '.log'), 'ab') as log:
+                    reply.put(subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', *argv], env=env, stdout=log, stderr=log,
+                                               stdin=subprocess.DEVNULL, start_new_session=True))
+            except OSError as e:
+                reply.put(e)
+
+    def start(self, name, argv, env=None):
+        reply = queue.Queue()
+        self.wishes.put((name, [str(a) for a in argv], {**os.environ, **(env or {})}, reply))
+        program = reply.get()
+        if isinstance(program, Exception):
+            raise program
+        with self.lock:
+            self.running.append(program)
+        return program
+
+    def stop(self, program, grace=5.0):
+        self.signal(program, signal.SIGTERM)
+        try:
+            program.wait(grace)
+        except subprocess.TimeoutExpired:
+            pass
+        self.signal(program, signal.SIGKILL)  # also what is left of the group
+        program.wait()
+        with self.lock:
+            if program in self.running:
+                self.running.remove(program)
+
+    @staticmethod
+    def signal(program, number):
+        try:
+            os.killpg(program.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def stop_all(self):
+        with self.lock:
+            programs = self.running[::-1]
+        for program in programs:
+            self.signal(program, signal.SIGTERM)
+        for program in programs:
+            self.stop(program)
