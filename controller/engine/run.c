@@ -94,8 +94,6 @@ static int fold_begin(struct run *r, const struct event *ev, const json_t *body,
 	(void)body, (void)e;
 	s->state = STEP_IS_DOING;
 	s->since = ev->at;
-	if (kind_of(r, ev)->flags & STEP_ONE_WAY)
-		r->one_way = true;
 	return 0;
 }
 
@@ -108,6 +106,9 @@ static int fold_intend(struct run *r, const struct event *ev, const json_t *body
 	s->memo = json_incref(json_object_get(body, "memo"));
 	if (kind_of(r, ev)->flags & STEP_TOUCHES)
 		r->touched = true;
+	/* Not at `begin`: while a retire step soaks, the way back is open. */
+	if (kind_of(r, ev)->flags & STEP_ONE_WAY)
+		r->one_way = true;
 	return 0;
 }
 
