@@ -465,6 +465,8 @@ static void a_write_is_never_sent_twice(void **state)
 		autores struct http_res first = { 0 }, second = { 0 };
 		struct err e;
 
+		http_curl_free(curl);
+		curl = http_curl_new(NULL);
 		srv.requests = 0;
 		assert_int_equal(ask((struct http_req){ .method = "POST" }, "/", &first, &e), 0);
 		ask((struct http_req){ .method = "POST", .once = once }, "/", &second, &e);
