@@ -15,6 +15,7 @@
 
 #define TEMPLATE_MAX 51200 /* AWS: TemplateBody, bytes */
 #define POLL_MS 3000
+#define SETTLE_MS 15000 /* DescribeStacks may show the state before for so long after an execution */
 #define TOKEN_TAG "cutover:token"
 
 struct job {
@@ -23,11 +24,13 @@ struct job {
 	char change[128];  /* of the change set */
 	bool creates;      /* memo: the stack was not there before */
 	char phase[16], was[48]; /* memo: "making", "executing", "deleting"; status before */
+	int64_t since;     /* memo: wall ms of the phase */
 };
 
 static void job_load(struct job *j, struct step_run *r)
 {
-	*j = (struct job){ .r = r, .name = json_str(r->params, "stack", ""), .creates = json_yes(r->memo, "created") };
+	*j = (struct job){ .r = r, .name = json_str(r->params, "stack", ""), .creates = json_yes(r->memo, "created"),
+			   .since = json_num(r->memo, "since", 0) };
 	snprintf(j->change, sizeof j->change, "cutover-%s", r->token);
 	snprintf(j->phase, sizeof j->phase, "%s", json_str(r->memo, "phase", ""));
 	snprintf(j->was, sizeof j->was, "%s", json_str(r->memo, "was", ""));
@@ -36,8 +39,8 @@ static void job_load(struct job *j, struct step_run *r)
 static int intend(struct job *j, const char *phase, struct err *e)
 {
 	snprintf(j->phase, sizeof j->phase, "%s", phase);
-	return step_intend(j->r, json_pack("{s:s, s:b, s:o}", "phase", phase, "created", j->creates, "was",
-					   json_text(j->was)), e);
+	return step_intend(j->r, json_pack("{s:s, s:b, s:o, s:I}", "phase", phase, "created", j->creates, "was",
+					   json_text(j->was), "since", (json_int_t)j->r->now), e);
 }
 
 static bool is_phase(const struct job *j, const char *phase) { return !strcmp(j->phase, phase); }
@@ -176,6 +179,17 @@ static enum step_verdict make(struct job *j, struct err *e)
 	return STEP_FAIL;
 }
 
+static bool is_allowed(const struct job *j, const json_t *change)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(json_object_get(j->r->params, "may_replace"), i, v)
+		if (!strcmp(json_string_value(v), json_str(change, "logical", "")))
+			return true;
+	return false;
+}
+
 static bool is_harmful(const json_t *change)
 {
 	const char *replaces = json_str(change, "replacement", "");
@@ -192,9 +206,9 @@ static int refuse_harm(const struct job *j, const struct cfn_change *c, struct e
 	json_t *v;
 
 	json_array_foreach(c->changes, i, v)
-		if (!j->creates && is_harmful(v))
-			return err_set(e, ERR_GATE, "the update of stack %s would remove or replace %s (%s): refused", j->name,
-				       json_str(v, "logical", "?"), json_str(v, "type", "?"));
+		if (!j->creates && is_harmful(v) && !is_allowed(j, v))
+			return err_set(e, ERR_GATE, "the update of stack %s would remove or replace %s (%s): name it in may_replace if that is meant",
+				       j->name, json_str(v, "logical", "?"), json_str(v, "type", "?"));
 	return 0;
 }
 
@@ -271,27 +285,26 @@ static enum step_verdict failed(struct job *j, const struct cfn_stack *s, struct
 }
 
 /* READY and FAILED may still be how the stack was before: only the change set,
- * or our token on the stack, says that it is our doing. c NULL: it is gone. */
+ * or our token on the stack, says that it is our doing, and an unchanged status
+ * means nothing for a while. c NULL: the change set is gone. */
+static bool is_our_doing(const struct job *j, const struct cfn_stack *s, const struct cfn_change *c)
+{
+	bool ended = c && (!strcmp(c->execution, "EXECUTE_COMPLETE") || !strcmp(c->execution, "EXECUTE_FAILED"));
+
+	return (ended || has_our_token(j, s)) && (strcmp(s->status, j->was) || j->r->now - j->since >= SETTLE_MS);
+}
+
 static enum step_verdict executed(struct job *j, const struct cfn_stack *s, const struct cfn_change *c, struct err *e)
 {
-	bool ours = c ? !strcmp(c->execution, "EXECUTE_COMPLETE") || !strcmp(c->execution, "EXECUTE_FAILED") : has_our_token(j, s);
+	enum cfn_phase phase = cfn_phase(s->status);
 
-	switch (cfn_phase(s->status)) {
-	case CFN_READY:
-		if (ours || has_our_token(j, s))
-			return finish(j, s);
-		break;
-	case CFN_FAILED:
-		if (ours || strcmp(s->status, j->was))
-			return failed(j, s, e);
-		break;
-	case CFN_DELETED:
+	if (phase == CFN_DELETED)
 		return err_set(e, ERR_GATE, "stack %s was deleted by somebody else", j->name);
-	case CFN_BUSY:
-	case CFN_REVIEW:
-		break;
-	}
-	if (!c && cfn_phase(s->status) != CFN_BUSY)
+	if (phase == CFN_READY && is_our_doing(j, s, c))
+		return finish(j, s);
+	if (phase == CFN_FAILED && (is_our_doing(j, s, c) || strcmp(s->status, j->was)))
+		return failed(j, s, e);
+	if (!c && phase != CFN_BUSY && j->r->now - j->since >= SETTLE_MS)
 		return err_set(e, ERR_GATE, "the change set of stack %s is gone and the stack is not changed (%s): somebody else deleted it",
 			       j->name, s->status);
 	return wait_saying(j, "waiting until it is complete", s->status);
@@ -323,7 +336,7 @@ static enum step_verdict executing(struct job *j, struct err *e)
 	if (has_begun(&c) || strcmp(c.execution, "AVAILABLE"))
 		return look_at_both(j, &c, e);
 	/* The request to execute never arrived. */
-	return execute(j, e) ? STEP_FAIL : look_again(j);
+	return intend(j, "executing", e) || execute(j, e) ? STEP_FAIL : look_again(j);
 }
 
 static enum step_verdict advance(struct step_run *r, struct err *e)
@@ -461,6 +474,8 @@ static const struct param params[] = {
 	{ .name = "parameters", .type = PARAM_MAP, .about = "the template's parameters" },
 	{ .name = "tags", .type = PARAM_MAP, .about = "tags of the stack and its resources" },
 	{ .name = "capabilities", .type = PARAM_STRINGS, .max = 3, .about = "\"CAPABILITY_IAM\", \"CAPABILITY_NAMED_IAM\", \"CAPABILITY_AUTO_EXPAND\"" },
+	{ .name = "may_replace", .type = PARAM_STRINGS, .max = 100,
+	  .about = "logical ids that an update may replace or remove, which is refused otherwise" },
 	{ .name = "role", .type = PARAM_STRING, .about = "ARN of the service role CloudFormation shall use" },
 	{ 0 },
 };
