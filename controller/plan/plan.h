@@ -60,6 +60,7 @@ struct plan {
 	struct step *steps;
 	size_t nsteps;
 	json_t *env;                  /* {NAME: value} that ${env:NAME} gave: journalled so that a resume sees the same */
+	json_t *lines;                /* where each value stands, while the plan is checked; NULL afterwards */
 };
 
 struct plan_error { int line; char *path, *text; };

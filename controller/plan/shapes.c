@@ -1,0 +1,139 @@
+/* plan/shapes.c - every key of a plan file that is not a step's own, with its
+ * default. The reader, the schema and the errors all come from here. */
+#include "plan/internal.h"
+
+#define SECOND 1000L
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+static const char *const hold_choices[] = { "rollback", "call", NULL };
+/* plan_watch.latency_stat has room for seven characters */
+static const char *const stat_choices[] = { "p50", "p75", "p90", "p95", "p99", "Average", NULL };
+
+static const struct param catastrophic_fields[] = {
+	{ .name = "rate", .type = PARAM_PERCENT, .def = "\"20%\"", .min = 1, .max = 1000,
+	  .about = "share of failed green requests in one closed period from which it is a catastrophe" },
+	{ .name = "min_requests", .type = PARAM_INT, .def = "50", .min = 1, .max = 1000000,
+	  .about = "green requests the period must have for that" },
+	{ 0 },
+};
+
+static const struct param errors_fields[] = {
+	{ .name = "rate", .type = PARAM_PERCENT, .def = "\"2%\"", .min = 1, .max = 1000,
+	  .about = "share of failed green requests above which the periods are bad" },
+	{ .name = "periods", .type = PARAM_INT, .def = "3", .min = 1, .max = 60,
+	  .about = "closed periods in a row that are looked at together" },
+	{ .name = "min_requests", .type = PARAM_INT, .def = "100", .min = 1, .max = 1000000,
+	  .about = "green requests these periods must have together" },
+	{ 0 },
+};
+
+static const struct param latency_fields[] = {
+	{ .name = "stat", .type = PARAM_CHOICE, .def = "\"p90\"", .choices = stat_choices,
+	  .about = "statistic of TargetResponseTime" },
+	{ .name = "above", .type = PARAM_DURATION, .def = "\"PT2S\"", .min = 1, .max = 5 * MINUTE,
+	  .about = "green is too slow when the statistic is above this" },
+	{ .name = "periods", .type = PARAM_INT, .def = "3", .min = 1, .max = 60,
+	  .about = "closed periods in a row that must all be too slow" },
+	{ .name = "min_requests", .type = PARAM_INT, .def = "100", .min = 1, .max = 1000000,
+	  .about = "green requests these periods must have together" },
+	{ 0 },
+};
+
+static const struct section watch_sections[] = {
+	{ .name = "catastrophic", .about = "hard limit in one closed period", .always = true,
+	  .shape = { .fields = catastrophic_fields } },
+	{ .name = "errors", .about = "limit of the error rate over some closed periods", .always = true,
+	  .shape = { .fields = errors_fields } },
+	{ .name = "latency", .about = "limit of the response time over some closed periods", .always = true,
+	  .shape = { .fields = latency_fields } },
+	{ 0 },
+};
+
+static const struct param watch_fields[] = {
+	{ .name = "period", .type = PARAM_DURATION, .def = "\"PT1M\"", .min = SECOND, .max = MINUTE,
+	  .about = "CloudWatch period, whole seconds; below PT1M only where metrics are published that often" },
+	{ .name = "lag", .type = PARAM_DURATION, .min = SECOND, .max = 15 * MINUTE,
+	  .about = "a period counts as closed this long after its end; without it: two periods" },
+	{ .name = "poll", .type = PARAM_DURATION, .min = SECOND, .max = 5 * MINUTE,
+	  .about = "time between two looks; without it: half a period, at least a second" },
+	{ .name = "blind_after", .type = PARAM_DURATION, .def = "\"PT5M\"", .min = SECOND, .max = HOUR,
+	  .about = "nothing could be seen for this long: traffic goes back" },
+	{ .name = "blind_periods", .type = PARAM_INT, .def = "3", .min = 1, .max = 60,
+	  .about = "closed periods without sight after which the watch calls itself blind" },
+	{ .name = "hold_limit", .type = PARAM_DURATION, .def = "\"PT30M\"", .min = SECOND, .max = DAY,
+	  .about = "a stage may be lengthened this much while too little has been seen" },
+	{ .name = "on_hold", .type = PARAM_CHOICE, .def = "\"rollback\"", .choices = hold_choices,
+	  .about = "what happens when hold_limit is over: take traffic back, or call a person and wait" },
+	{ .name = "foreign_grace", .type = PARAM_DURATION, .def = "\"PT2M\"", .min = SECOND, .max = HOUR,
+	  .about = "somebody else changed the weights: time to say resume before traffic goes back" },
+	{ .name = "good_requests", .type = PARAM_INT, .def = "100", .min = 1, .max = 10000000,
+	  .about = "requests green must have answered in a stage before the next one may begin" },
+	/* DescribeAlarms takes at most 100 names */
+	{ .name = "alarms", .type = PARAM_STRINGS, .def = "[]", .max = 100,
+	  .about = "CloudWatch alarms that mean rollback when they fire" },
+	{ .name = "waived", .type = PARAM_STRINGS, .def = "[]", .max = 100,
+	  .about = "those of them that may fire all the same" },
+	{ 0 },
+};
+
+#define SIDE_REST                                                                                      \
+	{ .name = "cluster", .type = PARAM_STRING, .about = "ECS cluster, name or ARN" },              \
+	{ .name = "service", .type = PARAM_STRING, .about = "ECS service, name or ARN" },              \
+	{ .name = "stack", .type = PARAM_STRING, .about = "CloudFormation stack, name or ARN" }, { 0 }
+
+static const struct param blue_fields[] = {
+	{ .name = "target_group", .type = PARAM_STRING, .required = true, .about = "ARN of blue's target group" },
+	SIDE_REST,
+};
+static const struct param green_fields[] = {
+	{ .name = "target_group", .type = PARAM_STRING, .required = true,
+	  .about = "ARN of green's target group, or the output of the step that makes it: \"${green.TargetGroupArn}\"" },
+	SIDE_REST,
+};
+
+static const struct param deadman_fields[] = {
+	{ .name = "role", .type = PARAM_STRING, .required = true,
+	  .about = "ARN of the role EventBridge Scheduler takes to call ModifyRule on the rule" },
+	{ .name = "group", .type = PARAM_STRING, .def = "\"default\"", .about = "schedule group" },
+	/* schedules are exact to a minute */
+	{ .name = "after", .type = PARAM_DURATION, .def = "\"PT15M\"", .min = 2 * MINUTE, .max = DAY,
+	  .about = "AWS puts the weights back when no controller has been heard of for this long" },
+	{ 0 },
+};
+
+static const struct param plan_fields[] = {
+	{ .name = "name", .type = PARAM_STRING, .required = true, .about = "1 to 32 of a-z, 0-9, - and ." },
+	{ .name = "region", .type = PARAM_STRING, .required = true, .about = "AWS region it may run in" },
+	{ .name = "account", .type = PARAM_STRING, .required = true, .about = "AWS account it may run in, 12 digits" },
+	{ .name = "rule", .type = PARAM_STRING, .required = true,
+	  .about = "ARN of the production listener rule, the one whose weights are moved" },
+	{ .name = "deadline", .type = PARAM_DURATION, .min = MINUTE, .max = 14 * DAY,
+	  .about = "longest time for the whole way forward; then traffic goes back" },
+	{ .name = "call", .type = PARAM_STRINGS, .min = 1, .max = 20,
+	  .about = "program and arguments, started when a person is needed; the message is its stdin" },
+	{ 0 },
+};
+
+static const struct section plan_sections[] = {
+	{ .name = "blue", .about = "what serves now", .required = true, .shape = { .fields = blue_fields } },
+	{ .name = "green", .about = "what shall serve", .required = true, .shape = { .fields = green_fields } },
+	{ .name = "watch", .about = "when green is good, and when it is taken back", .always = true,
+	  .shape = { .fields = watch_fields, .sections = watch_sections } },
+	{ .name = "deadman", .about = "AWS itself puts the weights back when no controller is heard of",
+	  .shape = { .fields = deadman_fields } },
+	{ 0 },
+};
+
+static const char *const plan_also[] = { "steps", "$schema", NULL };
+
+const struct shape plan_shape = { .fields = plan_fields, .sections = plan_sections, .also = plan_also };
+
+const struct param plan_step_common[] = {
+	{ .name = "id", .type = PARAM_STRING, .required = true, .about = "1 to 24 of a-z, 0-9 and -; unique in the plan" },
+	{ .name = "do", .type = PARAM_STRING, .required = true, .about = "the kind of step" },
+	{ .name = "timeout", .type = PARAM_DURATION, .min = SECOND, .max = 14 * DAY,
+	  .about = "longest time the step may take; then the run rolls back" },
+	{ 0 },
+};
