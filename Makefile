@@ -53,7 +53,7 @@ build/asan/%.o: controller/%.c | build/.deps-build
 	@mkdir -p $(@D); echo '  CC   $< (sanitizers)'
 	$(Q)$(CC) $(base_cflags) -O1 -fno-omit-frame-pointer $(SANITIZE) -c $< -o $@
 $(ASAN_LIB): $(SRC:controller/%.c=build/asan/%.o)
-	$(Q)rm -f $@; ar rcs $@ $^
+	$(Q)rm -f $@; ar qcs $@ $^
 build/asan/tests/%.o: tests/unit/%.c | build/.deps-build
 	@mkdir -p $(@D); echo '  CC   $< (sanitizers)'
 	$(Q)$(CC) $(base_cflags) -Itests/unit -O1 -fno-omit-frame-pointer $(SANITIZE) -c $< -o $@
@@ -93,7 +93,7 @@ build/fuzz/obj/%.o: controller/%.c | build/.deps-check
 	@mkdir -p $(@D); echo '  CC   $< (fuzz)'
 	$(Q)clang $(filter-out -Werror,$(base_cflags)) -Wno-unknown-warning-option -O1 -fsanitize=fuzzer-no-link,address,undefined -c $< -o $@
 build/fuzz/libcutover.a: $(SRC:controller/%.c=build/fuzz/obj/%.o)
-	$(Q)rm -f $@; ar rcs $@ $^
+	$(Q)rm -f $@; ar qcs $@ $^
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libcutover.a
 	@echo '  LD   $@'
 	$(Q)clang $(filter-out -Werror,$(base_cflags)) -Wno-unknown-warning-option -O1 -fsanitize=fuzzer,address,undefined -o $@ $< \

@@ -120,7 +120,7 @@ static int show_end(struct show *sh, const struct run *r)
 
 	show_run(sh, r, "");
 	if (!sh->cli->json) {
-		say_end(r, &text);
+		say_outcome(r, &text);
 		fputs(text.p, stdout);
 	}
 	fflush(stdout);

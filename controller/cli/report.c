@@ -45,7 +45,7 @@ static int run(struct cli *c)
 	if (cli_store(c, &s, &e) || cli_run(c, s, &id, &e) || run_load(s, id, step_kinds, &r, &e))
 		return cli_fail(&e);
 	clock_iso(r->started, when);
-	say_end(r, &end);
+	say_outcome(r, &end);
 	printf("%s\nstarted %s, attempt %d\n%s\nsteps\n", r->plan->name, when, r->attempt, end.p);
 	print_steps(r);
 	puts("\nwhat happened");

@@ -280,7 +280,7 @@ void say_screen(const struct run *r, const char *saying, long long now, bool col
 
 /* --- the end ------------------------------------------------------------------------------ */
 
-void say_end(const struct run *r, struct buf *out)
+void say_outcome(const struct run *r, struct buf *out)
 {
 	static const char *const ends[RUN_STATES] = {
 		[RUN_FORWARD] = "still going forward", [RUN_BACK] = "still rolling back",

@@ -81,6 +81,37 @@ static void check_announced(struct rig *r)
 		snprintf(r->broken, sizeof r->broken, "ModifyRule was sent after a \"%s\" line, not after \"write\"", l.kind);
 }
 
+static void give_orders(struct rig *r)
+{
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < COUNT(r->order); i++) {
+		if (!r->order[i].at || r->order[i].given || r->moments < r->order[i].at)
+			continue;
+		r->order[i].given = true;
+		if (engine_order(r->store, r->id, sim_clock(r->sim), &(struct engine_order){
+				.order = r->order[i].order, .reason = "test", .actor = "somebody", .full = r->order[i].full }, &e))
+			snprintf(r->broken, sizeof r->broken, "an order was not taken: %.300s", e.msg);
+	}
+}
+
+/* Invariant: the watch never sleeps while green has weight. */
+static void check_watched(struct rig *r, const struct http_req *q)
+{
+	int64_t now = clock_wall(sim_clock(r->sim));
+	struct sim_truth t;
+
+	sim_truth(r->sim, &t);
+	if (t.weight_green <= 0) {
+		r->green_seen = 0;
+		return;
+	}
+	if (r->green_seen && now - r->green_seen > r->longest_gap)
+		r->longest_gap = now - r->green_seen;
+	if (!r->green_seen || strstr(q->url, "monitoring"))
+		r->green_seen = now;
+}
+
 static int send_or_die(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
 {
 	struct rig *r = ctx;
@@ -89,8 +120,10 @@ static int send_or_die(void *ctx, const struct http_req *q, struct http_res *a, 
 
 	if (d == RIG_BEFORE)
 		return err_set(e, ERR_NET, "this process is dead");
+	give_orders(r);
 	if (is_write(q))
 		check_announced(r);
+	check_watched(r, q);
 	rc = sim_send(r->sim, q, a, e);
 	if (d != RIG_AFTER)
 		return rc;
@@ -170,6 +203,7 @@ static int open_process(struct rig *r, struct err *e)
 	char holder[32];
 
 	rig_close_process(r);
+	r->green_seen = 0; /* nobody watches between two processes: the lease says how long */
 	snprintf(holder, sizeof holder, "process-%d", ++r->processes);
 	if (store_open(r->path, &r->store, e))
 		return -1;

@@ -35,6 +35,13 @@ struct rig {
 	enum rig_death how;
 	volatile int dead;
 	bool disk_full;
+	struct {
+		uint64_t at;      /* moment; 0: none */
+		const char *order;
+		bool full, given;
+	} order[4];               /* orders that somebody else gives meanwhile */
+	int64_t green_seen;       /* when the watch last looked while green had weight; 0: not now */
+	int64_t longest_gap;      /* between two looks, ms, while the process lived */
 	uint64_t modify_rules;    /* that were sent */
 	char broken[400];         /* the first invariant that was seen broken; "" none */
 };

@@ -1,0 +1,229 @@
+/* Every step kind, killed at every request and every journal transaction, before
+ * and after it takes effect, on the way forward and on the way back. The next
+ * process must end where an undisturbed one would have, and the world with it.
+ *
+ * The last test breaks a step on purpose (it changes first and journals after)
+ * and demands that this file notices: a test of the test. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "aws/ecs.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "rig.h"
+#include "steps/registry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What two runs are compared by: the run's end, and the world's. */
+struct end {
+	enum run_state state;
+	int blue, green, stacks, blue_tasks;
+	bool ok;
+	char why[400];
+};
+
+struct walk {
+	const char *name, *steps, *fault;
+	const char *order;       /* given at `at`; NULL: none */
+	uint64_t at;
+	enum run_state want;
+	int stride;              /* try every stride-th moment */
+};
+
+static int blue_tasks(struct rig *r)
+{
+	struct ecs_service s;
+	struct err e = { 0 };
+
+	if (!r->en || ecs_service_get(engine_aws(r->en), "wiki", "blue", &s, &e))
+		return -1;
+	return s.desired;
+}
+
+static void note_end(struct rig *r, struct end *x)
+{
+	const struct run *run = rig_run(r);
+	struct sim_truth t;
+
+	sim_truth(r->sim, &t);
+	*x = (struct end){ .state = run ? run->state : RUN_STATES, .blue = t.weight_blue, .green = t.weight_green,
+			   .stacks = t.stacks, .blue_tasks = blue_tasks(r), .ok = run && !r->broken[0] };
+	snprintf(x->why, sizeof x->why, "%s%s%s", r->broken, run ? run->why : "", run ? "" : " no run");
+}
+
+static bool same_end(const struct end *a, const struct end *b)
+{
+	return a->ok && b->ok && a->state == b->state && a->blue == b->blue && a->green == b->green &&
+	       a->stacks == b->stacks && a->blue_tasks == b->blue_tasks;
+}
+
+/* Lives through at most one death; gives the number of moments. */
+static uint64_t walk_once(const struct walk *w, const struct step_kind *const *kinds, uint64_t die_at,
+			  enum rig_death how, struct end *x)
+{
+	struct sim_opts world = { .seed = 11, .fault = w->fault, .requests_per_s = 100 };
+	autofree char *plan = rig_plan(w->steps);
+	struct rig *r = rig_new(plan, &world, kinds);
+	uint64_t moments;
+
+	assert_non_null(r);
+	r->die_at = die_at;
+	r->how = how;
+	r->order[0].at = w->order ? w->at : 0;
+	r->order[0].order = w->order;
+	if (rig_process(r) == 1) {
+		r->dead = 0;
+		r->how = RIG_LIVE;
+		rig_process(r);
+	}
+	moments = r->moments;
+	note_end(r, x);
+	rig_free(r);
+	return moments;
+}
+
+/* The number of deaths whose end differs from the undisturbed one's; tells the first. */
+static int differing_ends(const struct walk *w, const struct step_kind *const *kinds, bool say)
+{
+	struct end calm, x;
+	uint64_t n = walk_once(w, kinds, 0, RIG_LIVE, &calm);
+	int differ = 0;
+
+	if (calm.state != w->want || !calm.ok) {
+		print_error("%s: undisturbed, the run ends %s: %s\n", w->name, run_state_name(calm.state), calm.why);
+		return -1;
+	}
+	for (uint64_t at = 1; at <= n; at += (uint64_t)w->stride)
+		for (enum rig_death how = RIG_BEFORE; how <= RIG_AFTER; how++) {
+			walk_once(w, kinds, at, how, &x);
+			if (same_end(&calm, &x))
+				continue;
+			if (!differ++ && say)
+				print_error("%s: killed %s moment %llu of %llu: %s, weights %d/%d, %d stacks, %d tasks; undisturbed: %s, %d/%d, %d, %d (%s)\n",
+					    w->name, how == RIG_BEFORE ? "before" : "after", (unsigned long long)at,
+					    (unsigned long long)n, run_state_name(x.state), x.blue, x.green, x.stacks,
+					    x.blue_tasks, run_state_name(calm.state), calm.blue, calm.green, calm.stacks,
+					    calm.blue_tasks, x.why);
+		}
+	return differ;
+}
+
+#define LOOK "{\"id\":\"look\",\"do\":\"preflight\"}"
+#define SHIFT ",{\"id\":\"to-25\",\"do\":\"shift\",\"weight\":\"25%\",\"bake\":\"PT1M\"}"
+#define PROMOTE ",{\"id\":\"promote\",\"do\":\"promote\",\"bake\":\"PT1M\"}"
+#define PROBE ",{\"id\":\"probe\",\"do\":\"probe\",\"url\":\"https://wiki.example.org\",\"through\":\"test.example.org:8443\",\"version\":\"1.43.11\"}"
+#define WARM ",{\"id\":\"warm\",\"do\":\"warm\",\"url\":\"https://wiki.example.org\",\"through\":\"test.example.org:8443\",\"paths\":[\"/index.php/Main_Page\"],\"rounds\":3}"
+#define HOOK ",{\"id\":\"hook\",\"do\":\"hook\",\"program\":[\"/bin/true\"]}"
+#define APPROVE ",{\"id\":\"ask\",\"do\":\"approve\",\"deadline\":\"PT5M\",\"default\":\"promote\"}"
+#define RETIRE ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT1M\",\"quiet_periods\":2,\"how\":\"scale-down\"}"
+#define STACK ",{\"id\":\"green\",\"do\":\"stack\",\"stack\":\"wiki-green\",\"template\":\"tests/unit/green.json\"}"
+
+static const struct walk walks[] = {
+	{ "preflight", LOOK, NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "probe", LOOK PROBE, NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "warm", LOOK WARM, NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "hook", LOOK HOOK, NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "approve", LOOK APPROVE, NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "back", LOOK ",{\"id\":\"back\",\"do\":\"back\"}", NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "stack", LOOK STACK, NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "stack, back", LOOK STACK APPROVE, NULL, "rollback", 75, RUN_ROLLED_BACK, 1 },
+	{ "stack that fails", LOOK STACK, "stack", NULL, 0, RUN_ROLLED_BACK, 1 },
+	{ "shift", LOOK SHIFT, NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "shift, back", LOOK SHIFT PROMOTE, "errors", NULL, 0, RUN_ROLLED_BACK, 1 },
+	{ "promote", LOOK PROMOTE, NULL, NULL, 0, RUN_PROMOTED, 1 },
+	{ "promote, back", LOOK PROMOTE, NULL, "rollback", 60, RUN_ROLLED_BACK, 1 },
+	{ "retire", LOOK PROMOTE RETIRE, NULL, NULL, 0, RUN_PROMOTED, 2 },
+};
+
+static void killed_anywhere_the_end_is_the_same(void **state)
+{
+	const struct walk *w = *state;
+
+	assert_int_equal(differing_ends(w, step_kinds, true), 0);
+}
+
+/* --- the mutant ------------------------------------------------------------------------ */
+
+/* Scales blue to 9 tasks and only then journals what there was before: killed
+ * between the two, its undo does not know what to put back. */
+static enum step_verdict mutant_advance(struct step_run *r, struct err *e)
+{
+	struct ecs_service s;
+
+	if (ecs_service_get(r->aws, "wiki", "blue", &s, e))
+		return STEP_FAIL;
+	if (s.desired == 9)
+		return STEP_DONE;
+	if (ecs_service_scale(r->aws, "wiki", "blue", 9, e))
+		return STEP_FAIL;
+	return step_intend(r, json_pack("{s:i}", "old", s.desired), e) ? STEP_FAIL : STEP_DONE;
+}
+
+static enum step_verdict mutant_undo(struct step_run *r, struct err *e)
+{
+	struct ecs_service s;
+	int old = (int)json_num(r->memo, "old", -1);
+
+	if (old < 0)
+		return STEP_DONE;
+	if (ecs_service_get(r->aws, "wiki", "blue", &s, e))
+		return STEP_FAIL;
+	if (s.desired == old)
+		return STEP_DONE;
+	return ecs_service_scale(r->aws, "wiki", "blue", old, e) ? STEP_FAIL : STEP_WAIT;
+}
+
+/* The same step done right. */
+static enum step_verdict sound_advance(struct step_run *r, struct err *e)
+{
+	struct ecs_service s;
+
+	if (ecs_service_get(r->aws, "wiki", "blue", &s, e))
+		return STEP_FAIL;
+	if (s.desired == 9)
+		return STEP_DONE;
+	if (step_intend(r, json_pack("{s:i}", "old", r->memo ? (int)json_num(r->memo, "old", 0) : s.desired), e) ||
+	    ecs_service_scale(r->aws, "wiki", "blue", 9, e))
+		return STEP_FAIL;
+	return STEP_WAIT;
+}
+
+static const struct param none[] = { { 0 } };
+
+static int differing_with(enum step_verdict (*advance)(struct step_run *, struct err *))
+{
+	const struct step_kind mutant = { .name = "scale", .about = "scales blue", .params = none, .flags = STEP_TOUCHES,
+					  .timeout_ms = 600000, .advance = advance, .undo = mutant_undo };
+	const struct step_kind *kinds[32];
+	const struct walk w = { "scale", LOOK ",{\"id\":\"scale\",\"do\":\"scale\"}" APPROVE, NULL, "rollback", 45,
+				RUN_ROLLED_BACK, 1 };
+	size_t n = 0;
+
+	while (step_kinds[n])
+		kinds[n] = step_kinds[n], n++;
+	kinds[n++] = &mutant;
+	kinds[n] = NULL;
+	return differing_ends(&w, kinds, false);
+}
+
+static void a_step_that_journals_after_its_change_is_caught(void **state)
+{
+	(void)state;
+	assert_true(differing_with(mutant_advance) > 0);
+	assert_int_equal(differing_with(sound_advance), 0);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[COUNT(walks) + 1];
+
+	for (size_t i = 0; i < COUNT(walks); i++)
+		tests[i] = (struct CMUnitTest){ walks[i].name, killed_anywhere_the_end_is_the_same, NULL, NULL, (void *)&walks[i] };
+	tests[COUNT(walks)] = (struct CMUnitTest)cmocka_unit_test(a_step_that_journals_after_its_change_is_caught);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
