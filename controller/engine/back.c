@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define RETRY_MS 2000
-#define CALL_AFTER_MS (2 * 60000)     /* a person hears of a way back that does not get on */
+#define CALL_AFTER_MS (2 * 60000)     /* a person hears of traffic that does not come back */
+#define PROOF_CALL_MS (10 * 60000)    /* proof takes minutes by itself: CloudWatch is late */
 #define FREEZE_AFTER_MS (15 * 60000)  /* and it is left to that person after this */
 #define OUTAGE_MS (6 * 3600000)       /* but an AWS that does not answer is asked for this long */
 
@@ -21,7 +22,7 @@ static void sooner(int64_t *wake_at, int64_t at)
 
 /* Retried until the deadline whatever the error: on the way back even a refusal
  * may be a credential that is renewed in a minute. */
-static int held_up(struct engine *en, const char *why, int64_t limit, int64_t *wake_at, struct err *e)
+static int held_up(struct engine *en, const char *why, int64_t call, int64_t limit, int64_t *wake_at, struct err *e)
 {
 	int64_t age = engine_now(en) - en->run->state_since;
 
@@ -31,7 +32,7 @@ static int held_up(struct engine *en, const char *why, int64_t limit, int64_t *w
 			return -1;
 		return engine_append(en, "frozen", "", json_pack("{s:o}", "why", json_text(why)), e);
 	}
-	if (age >= CALL_AFTER_MS && !en->called && engine_call(en, why, e))
+	if (age >= call && !en->called && engine_call(en, why, e))
 		return -1;
 	sooner(wake_at, engine_now(en) + RETRY_MS);
 	return 0;
@@ -69,7 +70,7 @@ static int bring_traffic_back(struct engine *en, int64_t *wake_at, struct err *e
 	}
 	if (v == STEP_FAIL && trouble.kind == ERR_GATE && en->run->traffic.foreign)
 		return fought(en, &trouble, e);
-	return held_up(en, v == STEP_FAIL ? trouble.msg : "looking again at the weights",
+	return held_up(en, v == STEP_FAIL ? trouble.msg : "looking again at the weights", CALL_AFTER_MS,
 		       v == STEP_FAIL && err_retryable(&trouble) ? OUTAGE_MS : FREEZE_AFTER_MS, wake_at, e);
 }
 
@@ -87,7 +88,7 @@ static int prove(struct engine *en, int64_t *wake_at, struct err *e)
 	}
 	if (v == STEP_FAIL)
 		snprintf(saying, sizeof saying, "cannot prove that green is free of requests: %.180s", trouble.msg);
-	return held_up(en, saying, FREEZE_AFTER_MS, wake_at, e);
+	return held_up(en, saying, PROOF_CALL_MS, FREEZE_AFTER_MS, wake_at, e);
 }
 
 static int restore(struct engine *en, int64_t *wake_at, struct err *e)
@@ -101,7 +102,8 @@ static int restore(struct engine *en, int64_t *wake_at, struct err *e)
 		*e = trouble;
 		return -1;
 	}
-	return held_up(en, v == STEP_FAIL ? trouble.msg : "putting the rule back as it was", FREEZE_AFTER_MS, wake_at, e);
+	return held_up(en, v == STEP_FAIL ? trouble.msg : "putting the rule back as it was", PROOF_CALL_MS,
+		       FREEZE_AFTER_MS, wake_at, e);
 }
 
 /* --- everything else ---------------------------------------------------------------- */

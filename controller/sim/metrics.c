@@ -213,6 +213,12 @@ static bool find_series(struct sim *s, const json_t *stat, struct series *q)
 
 struct span { int64_t from, to; size_t points; };
 
+/* Whole numbers are written as such: it is shorter, and a good client reads both. */
+static json_t *number(double v)
+{
+	return v == floor(v) ? json_integer((json_int_t)v) : json_real(v);
+}
+
 static void add_points(struct series *q, struct span *span, json_t *times, json_t *values)
 {
 	double v = 0;
@@ -220,8 +226,8 @@ static void add_points(struct series *q, struct span *span, json_t *times, json_
 	for (int64_t t = span->from / q->period * q->period; t < span->to; t += q->period) {
 		if (t < span->from || !value_over(q, t, &v))
 			continue;
-		json_array_append_new(times, json_real((double)t / 1000));
-		json_array_append_new(values, json_real(v));
+		json_array_append_new(times, json_integer(t / 1000));
+		json_array_append_new(values, number(v));
 		span->points++;
 	}
 }

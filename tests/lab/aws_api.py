@@ -82,11 +82,14 @@ class Api:
         note = {'t': round(time.time(), 3)}
         service = ''
         try:
+            note['refused'] = 'signature'
             key, region, service = signature.verify(request, self.keys)
             note.update(who=key.who, service=service)
             if region != REGION:
                 raise ApiError('SignatureDoesNotMatch', f"Credential should be scoped to a valid region, not '{region}'", 403)
+            note['refused'] = 'shape'
             call = strict.parse(service, request)
+            del note['refused']
             call.who = key.who
             note['action'] = call.action
             return self.answer(request, call, note)

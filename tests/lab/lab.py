@@ -159,7 +159,7 @@ class Lab:
         self.keys['controller'] = key
         return {
             'AWS_ENDPOINT_URL': self.server.url, 'AWS_ACCESS_KEY_ID': key.id, 'AWS_SECRET_ACCESS_KEY': key.secret,
-            'AWS_REGION': REGION, 'AWS_CONFIG_FILE': '/dev/null', 'AWS_SHARED_CREDENTIALS_FILE': '/dev/null',
+            'AWS_REGION': REGION, 'AWS_DEFAULT_REGION': REGION, 'AWS_CONFIG_FILE': '/dev/null', 'AWS_SHARED_CREDENTIALS_FILE': '/dev/null',
             'AWS_EC2_METADATA_DISABLED': 'true',
             'LAB_REGION': REGION, 'LAB_ACCOUNT': ACCOUNT, 'LAB_RULE': self.rule, 'LAB_BLUE_TG': self.blue,
             'LAB_TEMPLATE': os.path.join(HERE, 'green.yaml'), 'LAB_WIKI': self.wiki.server,

@@ -119,7 +119,7 @@ static int differing_ends(const struct walk *w, const struct step_kind *const *k
 #define PROBE ",{\"id\":\"probe\",\"do\":\"probe\",\"url\":\"https://wiki.example.org\",\"through\":\"test.example.org:8443\",\"version\":\"1.43.11\"}"
 #define WARM ",{\"id\":\"warm\",\"do\":\"warm\",\"url\":\"https://wiki.example.org\",\"through\":\"test.example.org:8443\",\"paths\":[\"/index.php/Main_Page\"],\"rounds\":3}"
 #define HOOK ",{\"id\":\"hook\",\"do\":\"hook\",\"program\":[\"/bin/true\"]}"
-#define APPROVE ",{\"id\":\"ask\",\"do\":\"approve\",\"deadline\":\"PT5M\",\"default\":\"promote\"}"
+#define APPROVE ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT5M\",\"default\":\"promote\"}"
 #define RETIRE ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT1M\",\"quiet_periods\":2,\"how\":\"scale-down\"}"
 #define STACK ",{\"id\":\"green\",\"do\":\"stack\",\"stack\":\"wiki-green\",\"template\":\"tests/unit/green.json\"}"
 

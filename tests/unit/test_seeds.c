@@ -54,7 +54,7 @@ static char *random_plan(void)
 		buf_adds(&b, ",{\"id\":\"probe\",\"do\":\"probe\",\"url\":\"https://wiki.example.org\",\"through\":\"test.example.org:8443\",\"version\":\"1.43.11\"}");
 	add_shifts(&b);
 	if (dice(3) == 0)
-		buf_addf(&b, ",{\"id\":\"ask\",\"do\":\"approve\",\"deadline\":\"PT%dM\",\"default\":\"%s\"}", (int)dice(20) + 1,
+		buf_addf(&b, ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT%dM\",\"default\":\"%s\"}", (int)dice(20) + 1,
 			 dice(2) ? "promote" : "rollback");
 	buf_addf(&b, ",{\"id\":\"promote\",\"do\":\"promote\",\"bake\":\"PT%dM\"}", (int)dice(5) + 1);
 	if (dice(4) == 0)
