@@ -25,7 +25,7 @@ int64_t bucket_take(struct bucket *b, int64_t now, bool whole)
 	refill(b, now);
 	/* a hair of slack: waiting exactly as long as told must be enough */
 	if (b->tokens + 1e-6 < least)
-		return (int64_t)ceil((least - b->tokens) / b->limit.rate * 1000);
+		return (int64_t)ceil((least - b->tokens) / b->limit.rate * 1000 - 1e-3);
 	b->tokens -= 1;
 	return 0;
 }

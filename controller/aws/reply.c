@@ -123,8 +123,8 @@ static void say_skew(const struct http_res *res, int64_t now, char out[200])
 	if (theirs < 0)
 		snprintf(out, 200, "; the answer has no Date to compare this machine's clock with: check it");
 	else if (off > SKEW_MS || off < -SKEW_MS)
-		snprintf(out, 200, "; this machine's clock is %s %s of AWS's: set it right (NTP) and try again",
-			 much, off > 0 ? "ahead" : "behind");
+		snprintf(out, 200, "; this machine's clock is %s %s AWS's: set it right (NTP) and try again",
+			 much, off > 0 ? "ahead of" : "behind");
 	else
 		snprintf(out, 200, "; this machine's clock is right (%s off), so check the secret key, "
 			 "and what changes requests on their way", much);
@@ -143,9 +143,10 @@ int reply_refusal(const char *what, const struct http_res *res, int64_t now, int
 		say_skew(res, now, skew);
 	if (http_header(res, "x-amzn-requestid", id, sizeof id))
 		text_clean(id);
+	/* ours before theirs, which may be long: it repeats the canonical request */
 	err_set(e, kind_of(res->status, known), "%s: %s (HTTP %d%s%s)%s%s%s", what,
 		*r.code ? r.code : "an answer without an AWS error code", res->status,
-		*id ? ", request " : "", id, *r.text ? ": " : "", r.text, skew);
+		*id ? ", request " : "", id, skew, *r.text ? ": " : "", r.text);
 	snprintf(e->code, sizeof e->code, "%s", r.code);
 	return -1;
 }
