@@ -52,15 +52,18 @@ double dice_normal(struct dice *d)
 
 double dice_count(struct dice *d, double mean)
 {
-	double p, k = 0;
+	double p, limit, k = 0;
 
 	if (mean <= 0)
 		return 0;
 	if (mean >= 16)
 		return fmax(0, round(mean + sqrt(mean) * dice_normal(d)));
+	limit = exp(-mean);
 	p = dice_real(d);
-	for (double limit = exp(-mean); p > limit; k++)
+	while (p > limit) {
 		p *= dice_real(d);
+		k++;
+	}
 	return k;
 }
 

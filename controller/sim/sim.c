@@ -39,8 +39,10 @@ struct clock *sim_clock(struct sim *s) { return &s->clock; }
 
 /* --- making a world ------------------------------------------------------------------ */
 
-#define SET(field, value, otherwise) \
-	snprintf(field, sizeof field, "%s", (value) && *(value) ? (value) : (otherwise))
+static void set(char *field, size_t size, const char *value, const char *otherwise)
+{
+	snprintf(field, size, "%s", value && *value ? value : otherwise);
+}
 
 /* What follows the n-th slash or colon of an ARN; "" when it has fewer. */
 static const char *after(const char *s, char c, int n)
@@ -70,7 +72,7 @@ static void make_side(struct side *c, const char *arn, const char *service, cons
 	snprintf(c->dimension, sizeof c->dimension, "%.150s", after(arn, ':', 5));
 	name = after(c->dimension, '/', 1);
 	snprintf(c->name, sizeof c->name, "%.*s", (int)(strcspn(name, "/") < 60 ? strcspn(name, "/") : 60), name);
-	SET(c->service, service, "");
+	set(c->service, sizeof c->service, service, "");
 	snprintf(c->version, sizeof c->version, "MediaWiki %.32s", version);
 	c->errors = BASE_ERRORS;
 	c->slowness = 1;
@@ -115,12 +117,12 @@ struct sim *sim_new(const struct sim_opts *o)
 	dice_seed(&s->world_dice, o->seed, 2);
 	dice_seed(&s->net_dice, o->seed, 3);
 	dice_seed(&s->mishap_dice, o->seed, 4);
-	SET(s->region, o->region, SIM_REGION);
-	SET(s->account, o->account, SIM_ACCOUNT);
-	SET(s->rule, o->rule, SIM_RULE);
+	set(s->region, sizeof s->region, o->region, SIM_REGION);
+	set(s->account, sizeof s->account, o->account, SIM_ACCOUNT);
+	set(s->rule, sizeof s->rule, o->rule, SIM_RULE);
 	name_balancer(s);
 	s->base_rate = o->requests_per_s > 0 ? o->requests_per_s : 200;
-	s->period_ms = (o->period_s > 0 ? o->period_s : 60) * SECOND_MS;
+	s->period_ms = (int64_t)(o->period_s > 0 ? o->period_s : 60) * SECOND_MS;
 	make_alarms(s, o);
 	make_sides(s, o);
 	stacks_open(s, o->blue_stack);

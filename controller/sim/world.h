@@ -56,7 +56,7 @@ struct event {
 	int64_t at;
 	char logical[64], type[64], status[40], reason[240], token[132];
 	bool is_stack;
-	int effect;               /* of stacks.c, when it is due */
+	int effect;               /* of stacklife.c, when it is due */
 };
 
 struct change {
@@ -177,12 +177,13 @@ extern const struct answer balancer_answers[], metrics_answers[], stacks_answers
 	account_answers[];
 answer_fn schedules_answer, wiki_answer;
 
-/* balancer.c */
+/* balancer.c (and rules.c, which answers) */
 void balancer_open(struct sim *s, int blue_weight);
 void balancer_tick(struct sim *s);
 void balancer_set(struct sim *s, struct split w);
 void balancer_run(struct sim *s, int colour, int targets); /* registers and deregisters */
 int balancer_healthy(const struct side *c);
+int balancer_colour(const struct sim *s, const char *arn); /* of a group that exists; -1: none */
 /* A ModifyRule, whoever sends it. NULL, or the error's code and sentence. */
 struct modify {
 	const char *rule;
@@ -197,7 +198,7 @@ const char *balancer_modify(struct sim *s, const struct modify *m, char *why, si
 void users_tick(struct sim *s);
 struct tally *users_tally(struct sim *s, struct tally *ring, int64_t period);
 
-/* stacks.c, tasks.c, schedules.c, faults.c */
+/* stacks.c (with changesets.c and stacklife.c), schedules.c, faults.c */
 void stacks_open(struct sim *s, const char *blue_stack);
 void stacks_close(struct sim *s);
 void stacks_tick(struct sim *s);

@@ -1,0 +1,25 @@
+/* sim/stacks.h - what the files about CloudFormation share with each other only. */
+#ifndef CUTOVER_SIM_STACKS_H
+#define CUTOVER_SIM_STACKS_H
+
+#include "sim/world.h"
+
+/* What a simulated stack consists of, in the order it is made. */
+struct part { const char *logical, *type; int made, gone; };
+#define PARTS 4
+extern const struct part stack_parts[PARTS];
+
+/* stacklife.c: writes down what will happen to a stack from now on. */
+void life_event(struct sim *s, struct stack *k, const char *token, const char *status); /* at once */
+void life_create(struct sim *s, struct stack *k, const char *token);
+void life_update(struct sim *s, struct stack *k, const char *token);
+void life_delete(struct sim *s, struct stack *k, const char *token);
+
+/* stacks.c */
+struct stack *stack_new(struct sim *s, const char *name, int colour); /* NULL: too many */
+struct stack *stack_find(struct sim *s, const char *name);            /* by name or id */
+struct stack *stack_asked(struct sim *s, struct say *a);              /* NULL: an error is said */
+
+/* changesets.c */
+answer_fn changes_create, changes_describe, changes_execute, changes_delete;
+#endif
