@@ -236,6 +236,7 @@ static const struct retry_case retry_cases[] = {
 
 static void kinds_decide_what_is_tried_again(void **state)
 {
+	teardown(state); /* each case begins anew */
 	for (size_t i = 0; i < COUNT(retry_cases); i++) {
 		const struct retry_case *c = &retry_cases[i];
 
@@ -276,6 +277,7 @@ static void jitter_differs_by_seed_and_repeats_by_seed(void **state)
 {
 	int64_t slept[3];
 
+	teardown(state);
 	for (int i = 0; i < 3; i++) {
 		setup(state);
 		open_aws("eu-central-1", i < 2 ? 7 : 8);
