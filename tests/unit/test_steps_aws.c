@@ -10,6 +10,7 @@
 #include "aws/cloudformation.h"
 #include "aws/cred.h"
 #include "aws/ecs.h"
+#include "steps/quiet.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -425,6 +426,25 @@ static void stack_update_is_never_undone_by_deletion(void **state)
 	close_stack(&f);
 }
 
+/* An order may wake the engine at once, when CloudFormation still shows the state before. */
+static void stack_update_is_not_taken_for_done_too_early(void **state)
+{
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	open_stack(&f, (struct sim_opts){ .seed = 5, .blue_stack = "wiki-blue" }, ",\"may_replace\":[\"Task\"]");
+	make_blue_stack_ours(&f);
+	while (strcmp(json_str(f.memo, "phase", ""), "executing")) {
+		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+		if (strcmp(json_str(f.memo, "phase", ""), "executing"))
+			clock_sleep(sim_clock(f.w.sim), wake - clock_wall(sim_clock(f.w.sim)));
+	}
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	close_stack(&f);
+}
+
 static void stack_of_somebody_else_is_not_deleted(void **state)
 {
 	struct fake f;
@@ -550,6 +570,31 @@ static void retire_stops_when_blue_has_weight(void **state)
 	}
 }
 
+/* Only what came after the last request proves that there are no more. */
+static void quiet_counts_what_came_after_the_last_request(void **state)
+{
+	struct step_run r = { .blue = SIM_BLUE, .green = SIM_GREEN };
+	struct quiet q;
+	struct fake f;
+
+	(void)state;
+	fake_open(&f, "back", "{}", NULL);
+	make_green_healthy(&f);
+	f.weight_since = f.since;
+	clock_sleep(sim_clock(f.w.sim), 5 * MINUTE);
+	r.engine = (struct engine *)&f, r.plan = &f.plan, r.aws = f.w.aws;
+	r.now = clock_wall(sim_clock(f.w.sim));
+	assert_int_equal(quiet_look(&r, SIM_GREEN, SIM_BLUE, 10, &q, &f.e), 0);
+	assert_true(q.complete && q.busy >= 2 && q.busy == q.closed && !q.loud && !q.silent);
+	sim_set_weights(f.w.sim, 500, 500);
+	clock_sleep(sim_clock(f.w.sim), 5 * MINUTE);
+	r.now = clock_wall(sim_clock(f.w.sim));
+	assert_int_equal(quiet_look(&r, SIM_GREEN, SIM_BLUE, 10, &q, &f.e), 0);
+	assert_true(q.loud >= 2 && q.closed > q.loud && q.requests > 0);
+	assert_int_equal(q.busy, 0);
+	fake_close(&f);
+}
+
 static void back_moves_and_proves(void **state)
 {
 	struct fake f;
@@ -591,10 +636,12 @@ int main(void)
 		cmocka_unit_test(promote_gives_everything_and_proves_it), cmocka_unit_test(stack_is_made_shown_and_gives_outputs),
 		cmocka_unit_test(stack_that_fails_says_which_resource), cmocka_unit_test(stack_undo_at_every_moment),
 		cmocka_unit_test(stack_survives_every_mishap), cmocka_unit_test(stack_update_that_replaces_is_refused),
-		cmocka_unit_test(stack_update_is_never_undone_by_deletion), cmocka_unit_test(stack_of_somebody_else_is_not_deleted),
+		cmocka_unit_test(stack_update_is_never_undone_by_deletion), cmocka_unit_test(stack_update_is_not_taken_for_done_too_early),
+		cmocka_unit_test(stack_of_somebody_else_is_not_deleted),
 		cmocka_unit_test(stack_template_must_be_there_and_small), cmocka_unit_test(retire_soaks_proves_and_scales_down),
 		cmocka_unit_test(retire_deletes_a_stack), cmocka_unit_test(retire_touches_nothing_without_proof),
-		cmocka_unit_test(retire_stops_when_blue_has_weight), cmocka_unit_test(back_moves_and_proves),
+		cmocka_unit_test(retire_stops_when_blue_has_weight), cmocka_unit_test(quiet_counts_what_came_after_the_last_request),
+		cmocka_unit_test(back_moves_and_proves),
 		cmocka_unit_test(back_does_not_send_users_into_the_void),
 	};
 
