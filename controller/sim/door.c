@@ -226,7 +226,8 @@ static int meet(struct sim *s, const struct http_req *q, struct http_res *a, enu
 	return 0;
 }
 
-static enum sim_mishap next_mishap(struct sim *s)
+/* Random ones meet only requests to AWS; one that was asked for meets any. */
+static enum sim_mishap next_mishap(struct sim *s, const struct http_req *q)
 {
 	for (size_t i = 0; i < s->nmishaps; i++)
 		if (s->mishap[i].at == s->requests) {
@@ -235,7 +236,7 @@ static enum sim_mishap next_mishap(struct sim *s)
 			s->mishap[i] = s->mishap[--s->nmishaps];
 			return what;
 		}
-	if (s->mishap_rate > 0 && dice_real(&s->mishap_dice) < s->mishap_rate)
+	if (s->mishap_rate > 0 && find_service(q) && dice_real(&s->mishap_dice) < s->mishap_rate)
 		return (enum sim_mishap)dice_between(&s->mishap_dice, SIM_FINE + 1, SIM_MISHAPS - 1);
 	return SIM_FINE;
 }
@@ -266,6 +267,6 @@ int sim_send(void *sim, const struct http_req *q, struct http_res *a, struct err
 		return die(s, q, e);
 	if (!s->will_die)
 		s->requests++;
-	what = next_mishap(s);
+	what = next_mishap(s, q);
 	return meet(s, q, a, what, e);
 }

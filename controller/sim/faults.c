@@ -5,6 +5,7 @@
 
 #define QUARTER   0.25
 #define MISHAPS_OF_API 0.10
+#define SHARED_AFTER_MS 200000
 #define LEAK_PER_MINUTE 0.01
 
 struct fault {
@@ -60,9 +61,10 @@ static void foreign(struct sim *s)
 		sim_set_weights(s, 400, 600);
 }
 
+/* Later than the weights: what is shared does not wait for them. */
 static void blue_sick(struct sim *s)
 {
-	if (strikes(s))
+	if (!strikes(s) && s->fault_at && s->now - s->fault_at == SHARED_AFTER_MS)
 		s->side[BLUE].errors = s->side[GREEN].errors = 0.30;
 }
 
@@ -87,10 +89,10 @@ static const struct fault faults[] = {
 	{ { "dead", "green's processes die at 25 % traffic", 3 }, NULL, dead, false },
 	{ { "cold", "green never becomes healthy", 3 }, cold, NULL, false },
 	{ { "stack", "green's CloudFormation stack fails", 3 }, stack, NULL, false },
-	{ { "api", "one request in ten meets a mishap: refused, lost, throttled, garbled, slow, stale", 0 }, api, NULL,
+	{ { "api", "one request to AWS in ten meets a mishap: refused, lost, throttled, garbled, slow, stale", 0 }, api, NULL,
 	  false },
 	{ { "foreign", "somebody else sets the weights to 400 and 600 at 25 % traffic", 3 }, NULL, foreign, false },
-	{ { "blue-sick", "both colours fail 30 % from 25 % traffic on", 4 }, NULL, blue_sick, false },
+	{ { "blue-sick", "both colours fail 30 %, some minutes after green has 25 % traffic", 3 }, NULL, blue_sick, true },
 	{ { "blind", "CloudWatch shows nothing of green once it has traffic", 3 }, NULL, blind, false },
 	{ { "alarm", "the plan's first alarm fires at 25 % traffic", 3 }, NULL, alarm_fires, false },
 };

@@ -53,7 +53,7 @@ enum sim_mishap {
 	SIM_TRUNCATED, SIM_MALFORMED, SIM_SLOW, SIM_STALE, SIM_MISHAPS
 };
 void sim_mishap_at(struct sim *s, uint64_t n, enum sim_mishap what);
-void sim_mishap_rate(struct sim *s, double share); /* random mishaps at this share of calls */
+void sim_mishap_rate(struct sim *s, double share); /* random mishaps at this share of calls to AWS */
 
 /* The process under test dies: from the n-th request on nothing leaves any
  * more. before: the request is not executed; else it is, and its reply is lost. */

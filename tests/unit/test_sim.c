@@ -545,6 +545,30 @@ static void alarms_fire(void **state)
 	simworld_close(&w);
 }
 
+/* The mishaps of "api" are AWS's: the wiki's users do not meet them. */
+static void api_mishaps_are_of_aws(void **state)
+{
+	struct sts_who who;
+	int failed = 0;
+
+	(void)state;
+	simworld_open(&w, &(struct sim_opts){ .seed = 4 });
+	sim_mishap_rate(w.sim, 0.5);
+	for (int i = 0; i < 40; i++) {
+		struct http_req q = { .method = "GET", .url = "https://wiki.example.org/wiki/Main_Page" };
+		struct http_res a;
+
+		OK(sim_send(w.sim, &q, &a, &w.e));
+		failed += a.status != 200;
+		http_res_free(&a);
+	}
+	assert_in_range(failed, 0, 1);
+	for (int i = 0; i < 40; i++)
+		failed += !!sts_who(w.aws, &who, &w.e);
+	assert_true(sim_requests(w.sim) > 100); /* tries, and tries again */
+	simworld_close(&w);
+}
+
 /* --- the wiki ---------------------------------------------------------------------------------- */
 
 static int get(const char *url, const char *connect_to, char *body, size_t size)
@@ -622,6 +646,7 @@ int main(void)
 		cmocka_unit_test(faults_have_effects),
 		cmocka_unit_test(every_fault_starts),
 		cmocka_unit_test(alarms_fire),
+		cmocka_unit_test(api_mishaps_are_of_aws),
 		cmocka_unit_test(the_wiki_answers),
 		cmocka_unit_test(green_warms_up),
 	};
