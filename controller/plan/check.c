@@ -267,8 +267,6 @@ static void check_order_of(struct reader *r, size_t i, struct order *o)
 		check_shift(r, i, o);
 	if (is_kind(s, "promote") && o->promoted)
 		bad(r, STEP(i), "is a second promote; one is enough");
-	if (is_kind(s, "retire") && !o->promoted)
-		bad(r, STEP(i), "retire stops blue; it can only stand after promote");
 	o->promoted |= is_kind(s, "promote");
 	o->back |= is_kind(s, "back");
 }

@@ -45,6 +45,7 @@ extern const struct param plan_step_common[]; /* id, do, timeout */
  * worth a closer look. */
 #define PLAN_MAX_VALUES 20000
 #define PLAN_MAX_DEPTH 24
+#define PLAN_MAX_STEPS 100
 json_t *lines_scan(const char *text, size_t n, struct plan_errors *errs);
 int lines_find(const json_t *lines, const struct at *at); /* of the nearest that is there; 0: none */
 

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_STEPS 100
-
 /* --- from the tables' result into the struct ---------------------------------------------- */
 
 /* "" where the text was wrong or missing: the error is reported, checks go on. */
@@ -186,9 +184,9 @@ static void read_steps(struct reader *r, const json_t *list)
 		bad(r, &at, "is missing: the list of steps [{\"id\": ..., \"do\": ...}, ...]");
 	else if (!json_is_array(list))
 		bad(r, &at, "must be a list of steps, not %s", type_said(list));
-	else if (!n || n > MAX_STEPS)
-		bad(r, &at, "has %zu steps; allowed: 1 to %d", n, MAX_STEPS);
-	if (n > MAX_STEPS)
+	else if (!n || n > PLAN_MAX_STEPS)
+		bad(r, &at, "has %zu steps; allowed: 1 to %d", n, PLAN_MAX_STEPS);
+	if (n > PLAN_MAX_STEPS)
 		return;
 	r->plan->steps = xcalloc(n, sizeof *r->plan->steps);
 	r->plan->nsteps = n;
@@ -218,6 +216,8 @@ static const char *syntax_hint(const char *text, size_t n, const json_error_t *j
 		{ "expected near end of file", "; a closing bracket is missing" },
 	};
 
+	if (!n)
+		return "; the file is empty";
 	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
 		return "; the file begins with a byte order mark: save it without";
 	for (size_t i = 0; i < COUNT(hints); i++)

@@ -1,0 +1,262 @@
+#include "cli/facts.h"
+
+#include "aws/aws.h"
+#include "base/buf.h"
+#include "base/duration.h"
+#include "engine/step.h"
+#include "plan/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- time and share ----------------------------------------------------------------------- */
+
+int64_t facts_undisturbed_ms(const struct step *s)
+{
+	return s->kind->worst_ms ? s->kind->worst_ms(s) : s->timeout_ms;
+}
+
+static bool moves_traffic(const struct step *s)
+{
+	return s->kind->flags & STEP_TRAFFIC;
+}
+
+static int share_after(const struct step *s)
+{
+	if (!strcmp(s->kind->name, "promote"))
+		return 1000;
+	return (int)json_num(s->params, "weight", 0); /* back has none: 0 */
+}
+
+/* The watch counts a period only when it lies wholly in the stage, begins a
+ * period after the change, and has been over for `lag` (engine/watch.c). */
+static int periods_seen(const struct plan_watch *w, int64_t bake)
+{
+	int64_t n = (bake - w->lag_ms) / w->period_ms - 2;
+
+	return n > 0 ? (int)n : 0;
+}
+
+static double need(double requests, int permille, int64_t ms)
+{
+	return permille > 0 && ms > 0 ? requests / (permille / 1000.0) / ((double)ms / 1000) : -1;
+}
+
+static void judge_stage(const struct plan_watch *w, struct stage *g)
+{
+	const struct judge_limits *l = &w->limits;
+
+	g->periods = periods_seen(w, json_num(g->step->params, "bake", 0));
+	g->need_good = need(l->good_requests, g->permille, g->periods * w->period_ms);
+	g->need_catastrophic = need(l->catastrophic_requests, g->permille, w->period_ms);
+	g->need_errors = need(l->error_requests, g->permille, l->error_periods * w->period_ms);
+	g->need_latency = need(l->latency_requests, g->permille, l->latency_periods * w->period_ms);
+}
+
+/* A stage may be held, and then for ever when a person is called instead. */
+static int64_t longest_ms(const struct plan *p, const struct step *s)
+{
+	int64_t held = facts_undisturbed_ms(s) + (moves_traffic(s) ? p->watch.hold_limit_ms : 0);
+
+	if (moves_traffic(s) && p->watch.on_hold == PLAN_HOLD_CALL)
+		return s->timeout_ms;
+	return held < s->timeout_ms ? held : s->timeout_ms;
+}
+
+size_t facts_stages(const struct plan *p, struct stage *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->nsteps; i++) {
+		const struct step *s = &p->steps[i];
+
+		if (moves_traffic(s)) {
+			out[n] = (struct stage){ .step = s, .permille = share_after(s) };
+			judge_stage(&p->watch, &out[n++]);
+		}
+		if (!n)
+			continue;
+		out[n - 1].least_ms += json_num(s->params, "bake", 0) + json_num(s->params, "soak", 0);
+		out[n - 1].most_ms += longest_ms(p, s);
+	}
+	return n;
+}
+
+/* --- parameters as people read them ----------------------------------------------------------- */
+
+static void value_said(const struct param *p, const json_t *v, struct buf *out)
+{
+	json_int_t n = json_integer_value(v);
+	char text[32];
+
+	if (p->type == PARAM_DURATION) {
+		duration_say(n, text);
+		buf_adds(out, text);
+	} else if (p->type == PARAM_PERCENT) {
+		buf_addf(out, "%g%%", (double)n / 10);
+	} else if (p->type == PARAM_INT) {
+		buf_addf(out, "%lld", (long long)n);
+	} else if (p->type == PARAM_BOOL) {
+		buf_adds(out, json_is_true(v) ? "yes" : "no");
+	} else if (json_is_string(v)) {
+		buf_addf(out, "\"%s\"", json_string_value(v));
+	} else {
+		autofree char *flat = json_flat(v);
+
+		buf_addf(out, strlen(flat) > 100 ? "%.100s..." : "%s", flat);
+	}
+}
+
+char *facts_params(const struct step *s)
+{
+	autobuf struct buf out = BUF_MAX(16384);
+
+	for (const struct param *p = s->kind->params; p->name; p++) {
+		const json_t *v = json_object_get(s->params, p->name);
+
+		if (!v || json_is_false(v) || (json_is_string(v) && !*json_string_value(v)))
+			continue;
+		buf_addf(&out, "%s%s ", out.len ? ", " : "", p->name);
+		value_said(p, v, &out);
+	}
+	return buf_take(&out);
+}
+
+/* --- permissions -------------------------------------------------------------------------------- */
+
+static void allow(bool wanted[AWS_OPS], const enum aws_op *ops, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ops[i] < AWS_OPS)
+			wanted[ops[i]] = true;
+}
+
+/* The watch and the way back, which no step has in its list. */
+static void allow_engine(const struct plan *p, bool wanted[AWS_OPS])
+{
+	static const enum aws_op watch[] = {
+		ELB_DESCRIBE_RULES, ELB_DESCRIBE_TARGET_HEALTH, ELB_MODIFY_RULE, CW_GET_METRIC_DATA, CW_DESCRIBE_ALARMS,
+	};
+	static const enum aws_op deadman[] = {
+		SCHEDULER_GET_SCHEDULE, SCHEDULER_CREATE_SCHEDULE, SCHEDULER_UPDATE_SCHEDULE, SCHEDULER_DELETE_SCHEDULE,
+	};
+
+	wanted[STS_GET_CALLER_IDENTITY] = true;
+	for (size_t i = 0; i < p->nsteps; i++)
+		if (moves_traffic(&p->steps[i]))
+			allow(wanted, watch, COUNT(watch));
+	if (p->deadman.on)
+		allow(wanted, deadman, COUNT(deadman));
+}
+
+static bool passes_role(const struct plan *p)
+{
+	for (size_t i = 0; i < p->nsteps; i++)
+		if (json_object_get(p->steps[i].params, "role"))
+			return true;
+	return p->deadman.on;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+json_t *facts_iam(const struct plan *p)
+{
+	bool wanted[AWS_OPS] = { false };
+	const char *names[AWS_OPS + 1];
+	json_t *list = json_array();
+	size_t n = 0;
+
+	allow_engine(p, wanted);
+	for (size_t i = 0; i < p->nsteps; i++)
+		allow(wanted, p->steps[i].kind->ops, p->steps[i].kind->nops);
+	for (int op = 0; op < AWS_OPS; op++)
+		if (wanted[op])
+			names[n++] = aws_op_info((enum aws_op)op)->iam;
+	if (passes_role(p))
+		names[n++] = "iam:PassRole";
+	qsort(names, n, sizeof *names, by_name);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
+/* --- one document ---------------------------------------------------------------------------------- */
+
+static json_t *steps_json(const struct plan *p)
+{
+	json_t *list = json_array();
+	int64_t until = 0;
+
+	for (size_t i = 0; i < p->nsteps; i++) {
+		const struct step *s = &p->steps[i];
+		autofree char *params = facts_params(s);
+
+		until += facts_undisturbed_ms(s);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:O, s:I, s:I, s:I, s:b, s:b}", "id", s->id, "do",
+						      s->kind->name, "about", s->kind->about, "says", params, "params", s->params,
+						      "undisturbed_ms", (json_int_t)facts_undisturbed_ms(s), "until_ms",
+						      (json_int_t)until, "timeout_ms", (json_int_t)s->timeout_ms, "one_way",
+						      (s->kind->flags & STEP_ONE_WAY) != 0, "undone", s->kind->undo != NULL));
+	}
+	return list;
+}
+
+static json_t *number_or_null(double x)
+{
+	return x < 0 ? json_null() : json_real(ceil(x * 1000) / 1000);
+}
+
+static json_t *stages_json(const struct plan *p, double rate)
+{
+	autofree struct stage *g = xcalloc(p->nsteps, sizeof *g);
+	json_t *list = json_array();
+	size_t n = facts_stages(p, g);
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *o = json_pack("{s:s, s:i, s:I, s:I, s:i, s:{s:o, s:o, s:o, s:o}}", "step", g[i].step->id,
+				      "green_permille", g[i].permille, "least_ms", (json_int_t)g[i].least_ms, "most_ms",
+				      (json_int_t)g[i].most_ms, "periods_seen", g[i].periods, "needs_requests_per_second",
+				      "good", number_or_null(g[i].need_good), "catastrophic",
+				      number_or_null(g[i].need_catastrophic), "error-rate", number_or_null(g[i].need_errors),
+				      "latency", number_or_null(g[i].need_latency));
+
+		if (rate > 0)
+			json_object_set_new(o, "green_requests", json_real(floor(rate * g[i].permille / 1000.0 *
+										(double)g[i].least_ms / 1000)));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *doors_json(const struct plan *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->nsteps; i++)
+		if (p->steps[i].kind->flags & STEP_ONE_WAY)
+			json_array_append_new(list, json_string(p->steps[i].id));
+	return list;
+}
+
+json_t *facts_json(const struct plan *p, double rate)
+{
+	const struct plan_watch *w = &p->watch;
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", p->name, "sha256", p->sha256,
+			      "region", p->region, "account", p->account, "rule", p->rule, "blue", p->blue.target_group,
+			      "green", p->green.target_group, "steps", steps_json(p), "exposure", stages_json(p, rate),
+			      "one_way_doors", doors_json(p));
+
+	json_object_set_new(o, "watch", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "period_ms", (json_int_t)w->period_ms,
+						  "lag_ms", (json_int_t)w->lag_ms, "poll_ms", (json_int_t)w->poll_ms,
+						  "blind_after_ms", (json_int_t)w->blind_after_ms, "hold_limit_ms",
+						  (json_int_t)w->hold_limit_ms, "foreign_grace_ms",
+						  (json_int_t)w->foreign_grace_ms));
+	json_object_set_new(o, "deadline_ms", p->deadline_ms ? json_integer(p->deadline_ms) : json_null());
+	json_object_set_new(o, "failure", facts_failure(p));
+	json_object_set_new(o, "iam_actions", facts_iam(p));
+	json_object_set_new(o, "notes", facts_notes(p));
+	return o;
+}
