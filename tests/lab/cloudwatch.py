@@ -18,6 +18,7 @@ import time
 
 from aws_api import ACCOUNT, REGION
 from errors import ApiError, invalid
+from procs import Loop
 
 PERIODS = {1, 2, 5, 10, 20, 30}
 MAX_POINTS = 100800
@@ -190,6 +191,13 @@ class Alarms:
 
     def __init__(self, metrics, lag=2.0):
         self.metrics, self.lag, self.alarms, self.lock = metrics, lag, {}, threading.Lock()
+        self.loop = Loop('alarms', 1.0, self.tick)
+
+    def start(self):
+        self.loop.start()
+
+    def end(self):
+        self.loop.end()
 
     def put(self, call):
         spec = dict(call.params)

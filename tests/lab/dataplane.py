@@ -12,7 +12,7 @@ import threading
 import time
 
 import elb
-from procs import free_port, wait_port
+from procs import Loop, free_port, wait_port
 
 GROUPS = 4        # backends: blue, green, and greens of later attempts
 SERVERS = 8       # targets per group
@@ -89,7 +89,7 @@ class DataPlane:
         self.listeners, self.balancer, self.slots = {}, '', {}
         self.weights, self.pending, self.targets = {}, [], {}
         self.ports = {'prod': free_port(), 'test': free_port()}
-        self.stop = threading.Event()
+        self.loop, self.stop = Loop('alb', 0.1, self.follow), threading.Event()
         self.log_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.log_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.log_socket.bind(('127.0.0.1', 0))
@@ -104,7 +104,11 @@ class DataPlane:
         if not wait_port('127.0.0.1', self.ports['prod'], 10, self.program):
             raise RuntimeError('the load balancer did not start: see alb.log')
         threading.Thread(target=self.read_log, daemon=True, name='alb-log').start()
-        threading.Thread(target=self.follow, daemon=True, name='alb-follow').start()
+        self.loop.start()
+
+    def end(self):
+        self.loop.end()
+        self.stop.set()
 
     def command(self, *lines):
         return admin(os.path.join(self.run, 'alb.sock'), *lines)
@@ -124,14 +128,13 @@ class DataPlane:
     # --- rules and health to HAProxy ---------------------------------------
 
     def follow(self):
-        while not self.stop.wait(0.1):
-            now = time.monotonic()
-            wanted = self.wanted_weights()
-            if wanted != (self.pending[-1][1] if self.pending else self.weights):
-                self.pending.append((now + random.uniform(*PROPAGATION), wanted))
-            while self.pending and self.pending[0][0] <= now:
-                self.set_weights(self.pending.pop(0)[1])
-            self.set_targets()
+        now = time.monotonic()
+        wanted = self.wanted_weights()
+        if wanted != (self.pending[-1][1] if self.pending else self.weights):
+            self.pending.append((now + random.uniform(*PROPAGATION), wanted))
+        while self.pending and self.pending[0][0] <= now:
+            self.set_weights(self.pending.pop(0)[1])
+        self.set_targets()
 
     def wanted_weights(self):
         """{'prod:blue': weight} as the rules say; the default rule counts when it is alone."""

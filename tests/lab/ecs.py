@@ -15,10 +15,11 @@ import elb
 from aws_api import ACCOUNT, REGION
 from dataplane import admin
 from errors import ApiError
-from procs import free_port, wait_port
+from procs import Loop, free_port, wait_port
 
 CHILDREN = 2
 START_TIMEOUT = 20
+NOTICE_S = 4.0   # until ECS sees that a task has died; its target stays registered so long
 RESTART_S = 3.0
 
 FPM = '''
@@ -81,7 +82,7 @@ class Task:
         self.host, self.port = f'127.77.{Task.count // 200}.{Task.count % 200 + 1}', 0
         self.short = os.path.join(ecs.run, f't{Task.count}')
         self.definition, self.state, self.programs = service.task_definition, 'PENDING', []
-        self.stop_at, self.started = None, time.monotonic()
+        self.died = None
         self.groups = [b['targetGroupArn'] for b in service.load_balancers if b.get('targetGroupArn')]
 
     def start(self):
@@ -146,7 +147,7 @@ class Ecs:
 
     def __init__(self, procs, run, wiki, health):
         self.procs, self.run, self.wiki, self.health = procs, run, wiki, health
-        self.tasks, self.lock, self.stop = {}, threading.RLock(), threading.Event()
+        self.tasks, self.lock, self.loop = {}, threading.RLock(), Loop('ecs', 0.1, self.follow)
         self.broken = set()    # services whose tasks cannot start any more
         self.not_before = {}   # service: no new task before this time
         self.faults = {}       # service: {'err': permille, 'delay': ms}
@@ -175,14 +176,16 @@ class Ecs:
             return sum(t.state in states for t in self.of(service))
 
     def start(self):
-        threading.Thread(target=self.follow, daemon=True, name='ecs').start()
+        self.loop.start()
+
+    def end(self):
+        self.loop.end()
 
     def follow(self):
-        while not self.stop.wait(0.1):
-            services = {s.arn: s for s in list(self.backend().services.values())}
-            with self.lock:
-                for arn in set(self.tasks) | set(services):
-                    self.tick(services.get(arn), arn)
+        services = {s.arn: s for s in list(self.backend().services.values())}
+        with self.lock:
+            for arn in set(self.tasks) | set(services):
+                self.tick(services.get(arn), arn)
 
     def tick(self, service, arn):
         tasks = self.tasks.setdefault(arn, [])
@@ -203,6 +206,9 @@ class Ecs:
         if task.state == 'STOPPING' and task.drained():
             task.kill()
         elif task.state == 'RUNNING' and not task.alive():
+            task.died = task.died or time.monotonic()
+            if time.monotonic() < task.died + NOTICE_S:
+                return
             self.event(task.service, f'(service {task.service.name}) task {task.id[:8]} stopped: essential container exited')
             task.deregister()
             task.kill()

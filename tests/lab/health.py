@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import elb
+from procs import Loop
 
 SPEED = 5
 
@@ -37,11 +38,15 @@ class Target:
 
 class Health:
     def __init__(self):
-        self.targets, self.lock, self.stop = {}, threading.RLock(), threading.Event()
+        self.targets, self.lock, self.loop = {}, threading.RLock(), Loop('health', 0.1, self.tick)
         self.pool = ThreadPoolExecutor(8, 'health')
 
     def start(self):
-        threading.Thread(target=self.run, daemon=True, name='health').start()
+        self.loop.start()
+
+    def end(self):
+        self.loop.end()
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     def register(self, arn, target_id, port):
         with self.lock:
@@ -65,11 +70,8 @@ class Health:
         with self.lock:
             return [t.told(in_use) for t in self.targets.get(arn, {}).values()]
 
-    def run(self):
-        while not self.stop.wait(0.1):
-            self.tick(time.monotonic())
-
-    def tick(self, now):
+    def tick(self):
+        now = time.monotonic()
         in_use = elb.groups_in_use()
         with self.lock:
             for arn in list(self.targets):

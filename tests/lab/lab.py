@@ -4,6 +4,7 @@
     lab.py rehearse      a whole shift driven by boto3: proves the lab alone
     lab.py demo [FAULT]  a whole cutover by build/cutover
 """
+import http.client
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ from aws_api import ACCOUNT, REGION, Api, Server
 from dataplane import DataPlane
 from ecs import Ecs
 from health import Health
-from procs import Procs
+from procs import Loop, Procs
 from schedules import Schedules
 from wiki import Wiki
 
@@ -49,6 +50,7 @@ class Lab:
         self.plane = DataPlane(self.procs, self.tmp, self.metrics, self.health)
         self.ecs = Ecs(self.procs, self.tmp, self.wiki, self.health)
         self.keys, self.made, self.load, self.stopping = {}, {}, None, threading.Event()
+        self.parts, self.rate = [], 18.0
 
     def client(self, who, service):
         """A boto3 client of the lab's API, signing with that principal's key."""
@@ -74,12 +76,12 @@ class Lab:
         self.wiki.start(self.say)
         self.say('the load balancer, the AWS end and the blue service')
         self.build()
-        for part in (self.plane, self.health, self.ecs, self.schedules):
+        self.parts = [self.plane, self.health, self.ecs, self.schedules, self.alarms]
+        for part in self.parts:
             part.start()
-        threading.Thread(target=self.watch_alarms, daemon=True, name='alarms').start()
         self.wait('blue to be healthy', self.blue_is_healthy, 60)
         self.warm()
-        self.say(f'the lab is up after {time.monotonic() - began:.1f} s')
+        self.say(f'the lab is up after {time.monotonic() - began:.1f} s; {self.rate:.0f} readers\' requests a second')
 
     def install(self):
         elb.install(self.api, self.health)
@@ -141,17 +143,24 @@ class Lab:
             time.sleep(0.1)
 
     def warm(self):
-        """First hits are slow (cold opcache): not what readers of a running wiki see."""
-        import http.client
-        for path in ('/index.php/Page_1', '/rest.php/v1/page/Page_1', '/api.php?action=query&meta=siteinfo&format=json') * 3:
-            connection = http.client.HTTPConnection('127.0.0.1', self.plane.ports['prod'], timeout=30)
+        """First hits are slow (cold opcache): not what readers of a running wiki see. Then
+        as many readers as this machine can serve at about half of its strength."""
+        paths = ('/index.php/Page_1', '/rest.php/v1/page/Page_1', '/api.php?action=query&meta=siteinfo&format=json')
+        for path in paths * 4:
+            self.get(path)
+        began = time.monotonic()
+        for path in paths * 5:
+            self.get(path)
+        mean = (time.monotonic() - began) / (5 * len(paths))
+        self.rate = max(8.0, min(20.0, 0.9 / mean))
+
+    def get(self, path):
+        connection = http.client.HTTPConnection('127.0.0.1', self.plane.ports['prod'], timeout=30)
+        try:
             connection.request('GET', path)
             connection.getresponse().read()
+        finally:
             connection.close()
-
-    def watch_alarms(self):
-        while not self.stopping.wait(1.0):
-            self.alarms.tick()
 
     def environment(self):
         """What a client of the lab needs: the variables of plans/lab.json and the keys."""
@@ -167,6 +176,9 @@ class Lab:
             'LAB_VPC': self.vpc, 'LAB_BLUE_VERSION': self.wiki.blue, 'LAB_GREEN_VERSION': self.wiki.green,
             'LAB_ALARM': ALARM, 'LAB_CLUSTER': 'lab', 'LAB_BLUE_SERVICE': 'blue',
         }
+
+    def bugs(self):
+        return self.api.bugs + Loop.bugs
 
     # --- what it looks like ------------------------------------------------------
 
@@ -185,13 +197,13 @@ class Lab:
 
     # --- users -------------------------------------------------------------------
 
-    def start_load(self, rate=18):
+    def start_load(self):
         self.users = os.path.join(self.out, 'users.jsonl')
         editors = os.path.join(self.tmp, 'editors')
         with open(os.open(editors, os.O_CREAT | os.O_WRONLY, 0o600), 'w') as f:
             f.writelines(f'{n} {p}\n' for n, p in self.wiki.secret['editors'].items())
         self.load = self.procs.start('load', [sys.executable, os.path.join(HERE, 'load.py'), self.wiki.server, editors,
-                                              self.users, str(rate)])
+                                              self.users, f'{self.rate:.1f}'])
 
     def stop_load(self):
         if self.load:
@@ -200,8 +212,8 @@ class Lab:
 
     def stop(self):
         self.stopping.set()
-        for part in (self.plane, self.health, self.ecs, self.schedules):
-            part.stop.set()
+        for part in self.parts:
+            part.end()
         self.procs.stop_all()
         shutil.rmtree(self.tmp, ignore_errors=True)
 

@@ -32,6 +32,32 @@ def wait_port(host, port, seconds, program=None):
     return False
 
 
+class Loop:
+    """Work done every so often in a thread; what it throws is kept in bugs, and it goes on."""
+    bugs = []
+
+    def __init__(self, name, seconds, work):
+        self.name, self.seconds, self.work = name, seconds, work
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True, name=name)
+
+    def run(self):
+        while not self.stop.wait(self.seconds):
+            try:
+                self.work()
+            except Exception as e:
+                if not self.stop.is_set():
+                    Loop.bugs.append(f'{self.name}: {e!r}')
+
+    def start(self):
+        self.thread.start()
+
+    def end(self):
+        self.stop.set()
+        if self.thread.is_alive():
+            self.thread.join(10)
+
+
 class Procs:
     def __init__(self, log_dir):
         self.log_dir, self.running, self.lock, self.wishes = log_dir, [], threading.Lock(), queue.Queue()

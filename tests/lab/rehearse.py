@@ -85,9 +85,9 @@ def run(lab):
     seen = users.Seen(users.read(lab.users), lab.wiki.summaries())
     print('failed requests', users.share_text(*seen.failed()), 'edits accepted', len(seen.accepted), 'lost', len(seen.lost))
     last = seen.by_colour(seen.between(end - 3, end))
-    print('the last 3 s by colour', last)
+    print('the last 3 s by colour', last, 'bugs', lab.bugs())
     good = (states == ['healthy'] * 2 and alarm == 'OK' and not seen.lost and seen.accepted and set(last) == {'green'}
-            and share[0] == 0 and share[999] > share[100] > 0 and seen.failed()[0] == 0)
+            and share[0] == 0 and share[999] > share[100] > 0 and seen.failed()[0] == 0 and not lab.bugs())
     print('the lab works' if good else 'the lab does NOT work as it should')
     return 0 if good else 1
 

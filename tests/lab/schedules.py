@@ -5,12 +5,12 @@ docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
 import datetime
 import json
 import re
-import threading
 
 from moto.scheduler.models import scheduler_backends
 
 from aws_api import ACCOUNT, REGION
 from errors import ApiError
+from procs import Loop
 
 UNIVERSAL = re.compile(r'arn:aws:scheduler:::aws-sdk:([a-z0-9]+):([a-z][A-Za-z0-9]+)')
 CLIENTS = {'elasticloadbalancingv2': 'elbv2', 'ecs': 'ecs'}
@@ -46,20 +46,21 @@ def check(call):
 
 class Schedules:
     def __init__(self, clients):
-        self.clients, self.stop, self.fired, self.done = clients, threading.Event(), [], set()
+        self.clients, self.fired, self.done = clients, [], set()
+        self.loop = Loop('scheduler', 0.3, self.tick)
 
     def install(self, api):
         for action in ('CreateSchedule', 'UpdateSchedule'):
             api.handlers['scheduler', action] = check
 
     def start(self):
-        threading.Thread(target=self.follow, daemon=True, name='scheduler').start()
+        self.loop.start()
 
-    def follow(self):
-        while not self.stop.wait(0.3):
-            self.tick(datetime.datetime.now(datetime.timezone.utc))
+    def end(self):
+        self.loop.end()
 
-    def tick(self, now):
+    def tick(self, now=None):
+        now = now or datetime.datetime.now(datetime.timezone.utc)
         for group in list(scheduler_backends[ACCOUNT][REGION].schedule_groups.values()):
             for schedule in list(group.schedules.values()):
                 mark = (schedule.arn, schedule.creation_date, schedule.schedule_expression)

@@ -88,8 +88,19 @@ def check_headers(request, signed):
             refuse('SignatureDoesNotMatch', f'The header {name} is not signed')
 
 
+def normal_path(path):
+    """Without dot segments and doubled slashes (RFC 3986); S3 alone keeps them."""
+    parts = []
+    for part in path.split('/'):
+        if part == '..':
+            parts = parts[:-1]
+        elif part not in ('', '.'):
+            parts.append(part)
+    return '/' + '/'.join(parts) + ('/' if parts and path.endswith('/') else '')
+
+
 def canonical_request(request, signed, digest):
-    path = '/'.join(quote(part) for part in (request.path or '/').split('/'))
+    path = '/'.join(quote(part) for part in normal_path(request.path).split('/'))
     lines = ''.join(f'{name}:{signed_value(request, name)}\n' for name in signed)
     return '\n'.join([request.method, path, canonical_query(request.query), lines, ';'.join(signed), digest])
 

@@ -126,6 +126,8 @@ def parse_query(service, request):
     except ValueError as e:
         raise ApiError('MalformedQueryString', str(e)) from e
     sent = dict(pairs)
+    if 'Action' not in sent:
+        raise ApiError('MissingAction', 'The request must contain the parameter Action')
     if len(sent) != len(pairs):
         raise bad(protocol, 'a parameter is there twice')
     wanted = model(service).api_version
