@@ -196,7 +196,7 @@ int aws_query(struct aws *a, enum aws_op op, const struct aws_args *args, struct
 {
 	const struct aws_op_info *i = aws_op_info(op);
 	autobuf struct buf form = BUF_MAX(BODY_MAX);
-	struct reply got;
+	struct reply got = { NULL, NULL };
 
 	buf_addf(&form, "Action=%s&Version=%s", i->name, i->version);
 	args_form(args, &form);
@@ -222,7 +222,7 @@ int aws_json(struct aws *a, enum aws_op op, const json_t *in, json_t **out, stru
 {
 	const struct aws_op_info *i = aws_op_info(op);
 	autofree char *body = NULL;
-	struct reply got;
+	struct reply got = { NULL, NULL };
 
 	if (body_of(i, in, &body, e) ||
 	    call(a, &(struct message){ i, PROTOCOL_JSON, "POST", "/", body ? body : "{}" }, &got, e))
@@ -236,7 +236,7 @@ int aws_rest(struct aws *a, enum aws_op op, const char *method, const char *path
 {
 	const struct aws_op_info *i = aws_op_info(op);
 	autofree char *text = NULL;
-	struct reply got;
+	struct reply got = { NULL, NULL };
 
 	if (body_of(i, body, &text, e) ||
 	    call(a, &(struct message){ i, PROTOCOL_REST, method, path, text }, &got, e))

@@ -94,7 +94,7 @@ static int assume(struct cred_chain *c, const char *action, const struct cred_ro
 	autobuf struct buf form = BUF_MAX((size_t)1 << 20);
 	autoxml struct xml *x = NULL;
 	const char *region = role->region ? role->region : cred_region(c);
-	struct reply got;
+	struct reply got = { NULL, NULL };
 	struct sts_call q = { .op = { .name = action, .service = "sts" }, .with = with };
 
 	buf_addf(&form, "Action=%s&Version=2011-06-15", action);

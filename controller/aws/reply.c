@@ -61,9 +61,11 @@ static void from_head(const struct http_res *res, struct refusal *r)
 {
 	char v[128];
 
-	if (http_header(res, "x-amzn-query-error", v, sizeof v) && aws_code_find(strtok(v, ";")?: ""))
-		put_code(r, v);
-	else if (!*r->code && http_header(res, "x-amzn-errortype", v, sizeof v))
+	bool is_query = http_header(res, "x-amzn-query-error", v, sizeof v);
+
+	v[is_query ? strcspn(v, ";") : 0] = '\0';
+	if ((is_query && aws_code_find(v)) ||
+	    (!*r->code && http_header(res, "x-amzn-errortype", v, sizeof v)))
 		put_code(r, v);
 }
 

@@ -1,6 +1,7 @@
 /* From a request of ours to its signed headers, and presigned URLs. */
 #include "aws/core.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -22,9 +23,14 @@ void signed_head_free(struct signed_head *h)
 	sigv4_out_free(&h->sig);
 }
 
-static int digit(char c)
+/* Of two hexadecimal digits; -1 when they are none. */
+static int hex_value(const char *s)
 {
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+	static const char digits[] = "0123456789abcdef";
+	const char *high = memchr(digits, tolower((unsigned char)s[0]), 16);
+	const char *low = high ? memchr(digits, tolower((unsigned char)s[1]), 16) : NULL;
+
+	return low ? (int)((high - digits) * 16 + (low - digits)) : -1;
 }
 
 static char *decoded(const char *s, size_t n)
@@ -32,10 +38,10 @@ static char *decoded(const char *s, size_t n)
 	char *o = xmalloc(n + 1), *q = o;
 
 	for (size_t i = 0; i < n; i++) {
-		bool code = s[i] == '%' && i + 2 < n && digit(s[i + 1]) >= 0 && digit(s[i + 2]) >= 0;
+		int v = s[i] == '%' && i + 2 < n ? hex_value(s + i + 1) : -1;
 
-		*q++ = code ? (char)(digit(s[i + 1]) * 16 + digit(s[i + 2])) : s[i];
-		i += code ? 2 : 0;
+		*q++ = v < 0 ? s[i] : (char)v;
+		i += v < 0 ? 0 : 2;
 	}
 	*q = '\0';
 	return o;

@@ -134,7 +134,8 @@ static int start(const char *const *argv, const char *const *envp, const char *i
 	     spawn(&p->pid, (int[]){ from, to, apart ? errs : to }, argv, envp);
 	if (rc) {
 		proc_free(p);
-		return err_set(e, kind_of(rc), "cannot run %s: %s", argv[0], strerror(rc));
+		err_set(e, kind_of(rc), "cannot run %s: %s", argv[0], strerror(rc));
+		return -1;
 	}
 	p->pidfd = pidfd_open(p->pid, 0);
 	*out = p;
