@@ -1,5 +1,4 @@
 #include "base/buf.h"
-#include "base/duration.h"
 #include "cli/cli.h"
 #include "cli/facts.h"
 #include "cli/load.h"
@@ -53,7 +52,7 @@ static void sentences(const char *title, json_t *list)
 
 static const char *said(int64_t ms, char out[32])
 {
-	duration_say(ms, out);
+	facts_time(ms, out);
 	return out;
 }
 

@@ -7,9 +7,18 @@
 #include "plan/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* --- time and share ----------------------------------------------------------------------- */
+
+void facts_time(int64_t ms, char out[32])
+{
+	if (ms >= 1000 && ms < 60000 && ms % 1000)
+		snprintf(out, 32, "%g s", (double)ms / 1000);
+	else
+		duration_say(ms, out);
+}
 
 int64_t facts_undisturbed_ms(const struct step *s)
 {
@@ -90,7 +99,7 @@ static void value_said(const struct param *p, const json_t *v, struct buf *out)
 	char text[32];
 
 	if (p->type == PARAM_DURATION) {
-		duration_say(n, text);
+		facts_time(n, text);
 		buf_adds(out, text);
 	} else if (p->type == PARAM_PERCENT) {
 		buf_addf(out, "%g%%", (double)n / 10);

@@ -24,6 +24,7 @@ struct stage {
 /* out has room for p->nsteps; the number of stages. */
 size_t facts_stages(const struct plan *p, struct stage *out);
 
+void facts_time(int64_t ms, char out[32]);           /* as duration_say, but "1.2 s" */
 int64_t facts_undisturbed_ms(const struct step *s);  /* longest time when nothing goes wrong */
 char *facts_params(const struct step *s);            /* "weight 5%, bake 10 min"; caller frees */
 json_t *facts_iam(const struct plan *p);             /* sorted names of actions; json_decref */

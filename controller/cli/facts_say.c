@@ -1,7 +1,6 @@
 /* cli/facts_say.c - the sentences of `explain`: what happens when things go
  * wrong, and what the author of a plan may not have thought of. */
 #include "base/buf.h"
-#include "base/duration.h"
 #include "cli/facts.h"
 #include "engine/step.h"
 #include "plan/plan.h"
@@ -28,7 +27,7 @@ static struct said said(int64_t ms)
 {
 	struct said s;
 
-	duration_say(ms, s.text);
+	facts_time(ms, s.text);
 	return s;
 }
 
@@ -112,6 +111,9 @@ static void say_way_back(const struct plan *p, json_t *list)
 		say(list, "a failure later, a step that takes longer than its timeout, or `cutover rollback` at any moment: "
 		    "traffic goes to blue and that is proved (exit 3)%s%s", undone.len ? "; then is undone: " : "",
 		    undone.len ? undone.p : "");
+	if (has_kind(p, "back"))
+		say(list, "while blue cannot be given all traffic, that is tried again and again; a person is called, and in the end "
+		    "the run freezes (exit 4)");
 	if (door < p->nsteps)
 		say(list, "from step %s on there is no way back: a failure freezes the run and a person is called (exit 4)",
 		    p->steps[door].id);

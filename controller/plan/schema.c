@@ -140,7 +140,8 @@ static json_t *branch_of(const struct step_kind *k)
 {
 	autofree char *ref = xasprintf("#/$defs/%s", k->name);
 
-	return json_pack("{s:{s:{s:{s:s}}}, s:{s:s}}", "if", "properties", "do", "const", k->name, "then", "$ref", ref);
+	return json_pack("{s:{s:s, s:[s], s:{s:{s:s}}}, s:{s:s}}", "if", "type", "object", "required", "do", "properties",
+			 "do", "const", k->name, "then", "$ref", ref);
 }
 
 static json_t *step_of(const struct step_kind *const *kinds)
@@ -157,16 +158,19 @@ static json_t *step_of(const struct step_kind *const *kinds)
 
 json_t *plan_schema(const struct step_kind *const *kinds)
 {
-	json_t *doc = object_of(&plan_shape), *properties = json_object_get(doc, "properties"), *defs = json_object();
+	json_t *doc = json_pack("{s:s, s:s}", "$schema", "https://json-schema.org/draft/2020-12/schema", "title",
+				"A plan of cutover");
+	autojson json_t *top = object_of(&plan_shape);
+	json_t *properties = json_object_get(top, "properties"), *defs = json_object();
 
 	put(properties, "$schema", type_of("string"));
 	put(properties, "steps", json_pack("{s:s, s:s, s:i, s:i, s:o}", "type", "array", "description",
 					   "what is done, in this order", "minItems", 1, "maxItems", PLAN_MAX_STEPS,
 					   "items", step_of(kinds)));
-	json_array_append_new(json_object_get(doc, "required"), json_string("steps"));
+	json_array_append_new(json_object_get(top, "required"), json_string("steps"));
 	for (const struct step_kind *const *k = kinds; *k; k++)
 		put(defs, (*k)->name, kind_of(*k));
-	put(doc, "$defs", defs);
-	put(doc, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
-	return put(doc, "title", json_string("A plan of cutover"));
+	if (json_object_update(doc, top))
+		abort();
+	return put(doc, "$defs", defs);
 }
