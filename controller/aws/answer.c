@@ -1,7 +1,6 @@
 #include "aws/answer.h"
 
-#include "base/err.h"
-#include "net/xml.h"
+#include "aws/core.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@ static int take_text(const char *s, const char *what, char *out, size_t size, st
 		return err_set(e, ERR_UNSURE, "the answer's %s has %zu bytes, more than the %zu it may have",
 			       what, n, size - 1);
 	memcpy(out, s, n + 1);
+	text_clean(out);
 	return 0;
 }
 
@@ -89,5 +89,11 @@ json_t *answer_pairs(struct xml *list, const char *k, const char *v)
 
 void answer_say(struct xml *x, const char *path, char *out, size_t size)
 {
-	snprintf(out, size, "%s", xml_text(x, path));
+	answer_copy(out, size, xml_text(x, path));
+}
+
+void answer_copy(char *out, size_t size, const char *s)
+{
+	snprintf(out, size, "%s", s);
+	text_clean(out);
 }

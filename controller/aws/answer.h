@@ -22,6 +22,7 @@ int answer_json_text(const json_t *o, const char *key, char *out, size_t size, s
 int answer_json_int(const json_t *o, const char *key, int min, int max, int *out, struct err *e);
 /* {k: v} of all <member><K>k</K><V>v</V></member> below list (NULL: empty); never NULL. */
 json_t *answer_pairs(struct xml *list, const char *k, const char *v);
-/* Text for people: cut to fit. */
+/* Text for people: cut to fit, and without what a terminal would obey. */
+void answer_copy(char *out, size_t size, const char *s);
 void answer_say(struct xml *x, const char *path, char *out, size_t size);
 #endif

@@ -1,9 +1,7 @@
 #include "aws/cloudformation.h"
 
 #include "aws/answer.h"
-#include "aws/aws.h"
-#include "base/buf.h"
-#include "base/err.h"
+#include "aws/core.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -274,6 +272,7 @@ static void weigh_failure(struct blame *b, struct xml *ev)
 	b->own = b->own || !is_stack;
 	snprintf(b->out, b->size, "%s (%s): %s", xml_text(ev, "LogicalResourceId"),
 		 xml_text(ev, "ResourceType"), *reason ? reason : xml_text(ev, "ResourceStatus"));
+	text_clean(b->out);
 }
 
 static void read_events(struct blame *b, struct xml *list)

@@ -1,9 +1,7 @@
 #include "aws/cloudwatch.h"
 
 #include "aws/answer.h"
-#include "aws/aws.h"
-#include "base/buf.h"
-#include "base/err.h"
+#include "aws/core.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -92,14 +90,12 @@ static int read_points(const json_t *r, const struct window *w, struct gather *g
 	size_t n = json_array_size(times);
 
 	if (!json_is_array(times) || !json_is_array(values) || n != json_array_size(values))
-		return err_set(e, ERR_UNSURE, "CloudWatch answered %.20s with times and values that do not pair",
-			       json_str(r, "Id", ""));
+		return err_set(e, ERR_UNSURE, "CloudWatch answered with times and values that do not pair");
 	for (size_t i = 0; i < n; i++) {
 		const json_t *t = json_array_get(times, i), *v = json_array_get(values, i);
 
 		if (!json_is_number(t) || !json_is_number(v))
-			return err_set(e, ERR_UNSURE, "CloudWatch answered %.20s with a point that is no number",
-				       json_str(r, "Id", ""));
+			return err_set(e, ERR_UNSURE, "CloudWatch answered with a point that is no number");
 		put_point(g, w, json_number_value(t), json_number_value(v));
 	}
 	return 0;
@@ -125,8 +121,7 @@ static int read_result(const json_t *r, size_t n, const struct window *w, struct
 	struct gather *g;
 
 	if (i < 0)
-		return err_set(e, ERR_UNSURE, "CloudWatch answered with a series we did not ask for: \"%.40s\"",
-			       json_str(r, "Id", ""));
+		return err_set(e, ERR_UNSURE, "CloudWatch answered with a series we did not ask for");
 	if (!strcmp(status, "Forbidden"))
 		return err_set(e, ERR_DENIED, "CloudWatch may not show us a series (Forbidden)");
 	if (!strcmp(status, "InternalError"))
@@ -248,7 +243,9 @@ static int read_state(const char *name, enum cw_state *out, struct err *e)
 			*out = (enum cw_state)i;
 			return 0;
 		}
-	return err_set(e, ERR_UNSURE, "CloudWatch answered with an alarm state we do not know: \"%.40s\"", name);
+	err_set(e, ERR_UNSURE, "CloudWatch answered with an alarm state we do not know: \"%.40s\"", name);
+	text_clean(e->msg);
+	return -1;
 }
 
 static int read_alarm(const json_t *j, const char *const *names, size_t n, struct cw_alarm *out,
@@ -262,7 +259,7 @@ static int read_alarm(const json_t *j, const char *const *names, size_t n, struc
 		if (answer_json_text(j, "AlarmName", out[i].name, sizeof out[i].name, e) ||
 		    read_state(json_str(j, "StateValue", ""), &out[i].state, e))
 			return -1;
-		snprintf(out[i].reason, sizeof out[i].reason, "%s", json_str(j, "StateReason", ""));
+		answer_copy(out[i].reason, sizeof out[i].reason, json_str(j, "StateReason", ""));
 		out[i].missing_is_breaching = !strcmp(json_str(j, "TreatMissingData", ""), "breaching");
 		out[i].evaluation_troubled = *json_str(j, "EvaluationState", "");
 	}

@@ -24,12 +24,13 @@ static int read_service(const json_t *s, struct ecs_service *out, struct err *e)
 static int why_none(const json_t *answer, const char *cluster, const char *service, struct err *e)
 {
 	const json_t *f = json_array_get(json_object_get(answer, "failures"), 0);
-	const char *reason = json_str(f, "reason", "");
+	char reason[120];
 
+	answer_copy(reason, sizeof reason, json_str(f, "reason", ""));
 	if (!strcmp(reason, "MISSING"))
 		return err_set(e, ERR_GONE, "cluster %s has no ECS service %s", cluster, service);
 	if (*reason)
-		return err_set(e, ERR_UNSURE, "ECS did not describe service %s in cluster %s: %.120s", service,
+		return err_set(e, ERR_UNSURE, "ECS did not describe service %s in cluster %s: %s", service,
 			       cluster, reason);
 	return err_set(e, ERR_UNSURE, "ECS answered neither with service %s of cluster %s nor with a reason",
 		       service, cluster);

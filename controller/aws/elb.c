@@ -1,9 +1,7 @@
 #include "aws/elb.h"
 
 #include "aws/answer.h"
-#include "aws/aws.h"
-#include "base/buf.h"
-#include "base/err.h"
+#include "aws/core.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -288,6 +286,7 @@ static void say_reason(struct elb_health *h, struct xml *m, const char *state)
 	snprintf(h->reason, sizeof h->reason, "%.40s:%.5s %.20s%s%.30s%s%s%.50s", xml_text(m, "Target/Id"),
 		 xml_text(m, "Target/Port"), state, *reason ? " (" : "", reason, *reason ? ")" : "",
 		 *about ? ": " : "", about);
+	text_clean(h->reason);
 }
 
 int elb_health(struct aws *a, const char *group_arn, struct elb_health *out, struct err *e)

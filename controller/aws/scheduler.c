@@ -1,5 +1,6 @@
 #include "aws/scheduler.h"
 
+#include "aws/answer.h"
 #include "aws/aws.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -90,17 +91,18 @@ int schedule_put(struct aws *a, const struct schedule *s, struct err *e)
 
 static int read_at(const json_t *answer, int64_t *at, struct err *e)
 {
-	const char *expr = json_str(answer, "ScheduleExpression", "");
-	const char *zone = json_str(answer, "ScheduleExpressionTimezone", "UTC");
-	size_t n = strlen(expr);
-	char iso[40];
+	char expr[61], zone[41], iso[40];
+	size_t n;
 
+	answer_copy(expr, sizeof expr, json_str(answer, "ScheduleExpression", ""));
+	answer_copy(zone, sizeof zone, json_str(answer, "ScheduleExpressionTimezone", "UTC"));
+	n = strlen(expr);
 	if (strcmp(zone, "UTC") || strncmp(expr, "at(", 3) || n < 5 || n > 30 || expr[n - 1] != ')')
-		return err_set(e, ERR_UNSURE, "it is not a one-time schedule in UTC but \"%.60s\" in %.40s",
+		return err_set(e, ERR_UNSURE, "it is not a one-time schedule in UTC but \"%s\" in %s",
 			       expr, zone);
 	snprintf(iso, sizeof iso, "%.*sZ", (int)(n - 4), expr + 3);
 	*at = clock_parse_iso(iso);
-	return *at < 0 ? err_set(e, ERR_UNSURE, "its time is not readable: \"%.60s\"", expr) : 0;
+	return *at < 0 ? err_set(e, ERR_UNSURE, "its time is not readable: \"%s\"", expr) : 0;
 }
 
 int schedule_get(struct aws *a, const char *group, const char *name, bool *exists, int64_t *at,

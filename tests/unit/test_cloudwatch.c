@@ -197,7 +197,7 @@ static void both_kinds_of_alarms_are_found(void **state)
 	struct cw_alarm a[2];
 
 	(void)state;
-	OK(ask_alarms("{\"MetricAlarms\":[" ALARM("b", "ALARM", ",\"StateReason\":\"high\",\"TreatMissingData\":\"breaching\"")
+	OK(ask_alarms("{\"MetricAlarms\":[" ALARM("b", "ALARM", ",\"StateReason\":\"high\\u001b[2J\",\"TreatMissingData\":\"breaching\"")
 		      "],\"NextToken\":\"2\"}",
 		      "{\"CompositeAlarms\":[" ALARM("a", "INSUFFICIENT_DATA", ",\"EvaluationState\":\"PARTIAL_DATA\"")
 		      "]}", a));
@@ -205,7 +205,7 @@ static void both_kinds_of_alarms_are_found(void **state)
 	assert_int_equal(a[0].state, CW_INSUFFICIENT);
 	assert_true(a[0].evaluation_troubled && !a[0].missing_is_breaching);
 	assert_int_equal(a[1].state, CW_ALARM);
-	assert_string_equal(a[1].reason, "high");
+	assert_string_equal(a[1].reason, "high?[2J"); /* no word from outside moves the cursor */
 	assert_true(a[1].missing_is_breaching && !a[1].evaluation_troubled);
 	assert_non_null(strstr(c.last, "\"CompositeAlarm\""));
 	assert_non_null(strstr(c.last, "\"NextToken\":\"2\""));
