@@ -504,6 +504,7 @@ static const struct {
 	{ "AWS_ENDPOINT_URL", "https://a.example/?x=1", "x-1", NULL },
 	{ "AWS_ENDPOINT_URL", "https://[::1", "x-1", NULL },
 	{ "AWS_ENDPOINT_URL", "https://a b", "x-1", NULL },
+	{ "AWS_ENDPOINT_URL", "https://user:pw@a.example", "x-1", NULL },
 };
 
 static void endpoints_by_region_and_environment(void **state)
