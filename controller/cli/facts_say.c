@@ -82,8 +82,8 @@ static void say_rules(const struct plan *p, json_t *list)
 	if (json_array_size(w->alarms))
 		say(list, "green is BAD when an alarm of the plan fires (%zu named, %zu waived)", json_array_size(w->alarms),
 		    json_array_size(w->waived));
-	say(list, "green is BAD when none of its targets is healthy; when blue is as sick, going back would not help, and a "
-	    "person is called instead");
+	say(list, "green is BAD when none of its targets is healthy. When blue is as sick, going back would not help: then the "
+	    "stage is held instead");
 }
 
 static void say_watch(const struct plan *p, json_t *list)
@@ -95,7 +95,7 @@ static void say_watch(const struct plan *p, json_t *list)
 	    said(w->hold_limit_ms).text, w->on_hold == PLAN_HOLD_CALL ? "a person is called and the run waits" :
 	    "traffic goes back");
 	say(list, "when nothing can be seen for %s, traffic goes back", said(w->blind_after_ms).text);
-	say(list, "when somebody else changes the weights, the run stops raising and calls; without `cutover resume` within %s "
+	say(list, "when somebody else changes the weights, nothing is raised any more; without `cutover resume` within %s "
 	    "traffic goes back", said(w->foreign_grace_ms).text);
 }
 

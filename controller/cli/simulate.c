@@ -24,9 +24,14 @@ struct outcome {
 
 /* --- the world a plan asks for ----------------------------------------------------------- */
 
+static bool green_is_made(const struct plan *p)
+{
+	return strncmp(p->green.target_group, "arn:", 4) != 0;
+}
+
 static char *green_arn(const struct plan *p)
 {
-	if (!strncmp(p->green.target_group, "arn:", 4))
+	if (!green_is_made(p))
 		return xstrdup(p->green.target_group);
 	return xasprintf("arn:aws:elasticloadbalancing:%s:%s:targetgroup/green/0123456789abcdef", p->region, p->account);
 }
@@ -41,6 +46,8 @@ static struct sim *make_world(const struct plan *p, const char *fault, uint64_t 
 		alarms[i] = json_string_value(json_array_get(p->watch.alarms, i));
 	return sim_new(&(struct sim_opts){ .seed = seed, .region = p->region, .account = p->account, .rule = p->rule,
 					   .blue = p->blue.target_group, .green = green, .fault = fault,
+					   .green_by_stack = green_is_made(p), .blue_stack = p->blue.stack,
+					   .blue_service = p->blue.service, .green_service = p->green.service,
 					   .period_s = (int)(p->watch.period_ms / 1000), .alarms = (int)n,
 					   .alarm_names = alarms });
 }

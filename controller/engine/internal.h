@@ -29,6 +29,7 @@ struct engine {
 	char *blue, *green;    /* resolved target groups */
 	struct watch watch;
 	char saying[640];
+	int64_t stale_since;   /* mono ms weights of our own past were first read; 0: not now */
 	int64_t nap_ms;
 	bool simulated;
 	bool called;           /* the person was called in this state by this process */
@@ -53,8 +54,11 @@ enum step_verdict traffic_reach(struct engine *en, int green_permille, struct er
 /* Takes traffic off green, whatever the state; and, after proof, the baseline exactly. */
 enum step_verdict traffic_back(struct engine *en, struct err *e);
 enum step_verdict traffic_restore(struct engine *en, struct err *e);
-/* Compares what AWS says with what we last left; writes the `foreign` line. */
-int traffic_check(struct engine *en, const struct weights *w, bool *ours, struct err *e);
+/* Compares what AWS says with what we last left; writes the `foreign` line.
+ * Weights of our own past may be a stale answer: TRAFFIC_STALE until they have
+ * been there for half a minute. */
+enum traffic_owner { TRAFFIC_OURS, TRAFFIC_STALE, TRAFFIC_FOREIGN };
+int traffic_check(struct engine *en, const struct weights *w, enum traffic_owner *whose, struct err *e);
 int traffic_permille(const struct weights *w);
 
 /* proof.c: is green really free of requests? */

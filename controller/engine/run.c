@@ -171,11 +171,21 @@ static int fold_unsure(struct run *r, const struct event *ev, const json_t *body
 	return 0;
 }
 
+static void add_past(struct run_traffic *t)
+{
+	if (t->pasts == COUNT(t->past))
+		memmove(t->past, t->past + 1, --t->pasts * sizeof *t->past);
+	t->past[t->pasts][0] = t->left_blue;
+	t->past[t->pasts++][1] = t->left_green;
+}
+
 static int fold_weights(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
 	struct run_traffic *t = &r->traffic;
 
 	(void)e;
+	if (t->known)
+		add_past(t);
 	t->writing = false;
 	t->known = true;
 	t->left_blue = (int)json_num(body, "blue", 0);

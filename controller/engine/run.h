@@ -26,6 +26,8 @@ struct run_traffic {
 	int to_blue, to_green;
 	int echo_green[8];   /* green weights of writes whose end we never read: they may still arrive */
 	size_t echoes;
+	int past[16][2];     /* blue, green of earlier read-backs: a stale answer shows one of them */
+	size_t pasts;
 	int64_t since;       /* wall ms the present weight was read back */
 	int64_t raised;      /* wall ms of the first green weight in this attempt; 0: none yet */
 	int64_t unsure;      /* wall ms of the newest write that was not answered; 0: none */

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define STALE_MS 30000 /* longest a read may show what was before a write */
+
 static struct run_traffic *state(struct engine *en) { return &en->run->traffic; }
 
 int traffic_permille(const struct weights *w)
@@ -85,13 +87,51 @@ static json_t *weights_json(const struct weights *w)
 	return json_pack("{s:i, s:i, s:i}", "blue", w->blue, "green", w->green, "permille", traffic_permille(w));
 }
 
-int traffic_check(struct engine *en, const struct weights *w, bool *ours, struct err *e)
+static int baseline_weight(struct engine *en, const char *arn)
+{
+	size_t i;
+	json_t *g;
+
+	json_array_foreach(state(en)->baseline, i, g)
+		if (!strcmp(json_str(g, "arn", ""), arn))
+			return (int)json_num(g, "weight", -1);
+	return -1;
+}
+
+static bool is_past(struct engine *en, const struct weights *w)
+{
+	const struct run_traffic *t = state(en);
+
+	for (size_t i = 0; i < t->pasts; i++)
+		if (same(w, t->past[i][0], t->past[i][1]))
+			return true;
+	return t->baseline && same(w, baseline_weight(en, en->blue), baseline_weight(en, en->green));
+}
+
+/* DescribeRules is eventually consistent: an answer may be older than our write. */
+static bool may_be_stale(struct engine *en, const struct weights *w)
+{
+	int64_t now = clock_mono(en->clock);
+
+	if (!is_past(en, w))
+		return false;
+	if (!en->stale_since)
+		en->stale_since = now;
+	return now - en->stale_since < STALE_MS;
+}
+
+int traffic_check(struct engine *en, const struct weights *w, enum traffic_owner *whose, struct err *e)
 {
 	struct run_traffic *t = state(en);
 	json_t *body;
 
-	*ours = is_ours(t, w);
-	if (*ours || (t->foreign && same(w, t->foreign_blue, t->foreign_green)))
+	*whose = TRAFFIC_OURS;
+	if (is_ours(t, w)) {
+		en->stale_since = 0;
+		return 0;
+	}
+	*whose = may_be_stale(en, w) ? TRAFFIC_STALE : TRAFFIC_FOREIGN;
+	if (*whose == TRAFFIC_STALE || (t->foreign && same(w, t->foreign_blue, t->foreign_green)))
 		return 0;
 	body = weights_json(w);
 	json_object_set_new(body, "left_blue", json_integer(t->left_blue));
@@ -141,15 +181,15 @@ static enum step_verdict reach(struct engine *en, struct weights to, bool must_b
 {
 	autorule struct elb_rule rule = { 0 }, again = { 0 };
 	struct weights now, then;
-	bool ours;
+	enum traffic_owner whose;
 
-	if (traffic_read(en, &rule, &now, e) || traffic_check(en, &now, &ours, e))
+	if (traffic_read(en, &rule, &now, e) || traffic_check(en, &now, &whose, e))
 		return STEP_FAIL;
-	if (!ours && must_be_ours)
+	if (whose != TRAFFIC_OURS && must_be_ours)
 		return STEP_WAIT;
 	if (to.blue == KEEP)
 		to.blue = now.blue > 0 ? now.blue : ELB_WEIGHT_MAX;
-	if (same(&now, to.blue, to.green))
+	if (whose != TRAFFIC_STALE && same(&now, to.blue, to.green))
 		return settle(en, &now, e);
 	if (set_weights(en, &rule, &to, e) || traffic_read(en, &again, &then, e))
 		return STEP_FAIL;
@@ -214,33 +254,22 @@ enum step_verdict traffic_back(struct engine *en, struct err *e)
 	struct run_traffic *t = state(en);
 	autorule struct elb_rule rule = { 0 };
 	struct weights now;
-	bool ours;
+	enum traffic_owner whose;
 
-	if (traffic_read(en, &rule, &now, e))
+	if (traffic_read(en, &rule, &now, e) || traffic_check(en, &now, &whose, e))
 		return STEP_FAIL;
-	if (now.green <= 0 && now.blue > 0)
+	if (whose == TRAFFIC_STALE && t->left_green <= 0)
+		return STEP_WAIT;
+	if (whose != TRAFFIC_STALE && now.green <= 0 && now.blue > 0)
 		return settle(en, &now, e);
-	if (traffic_check(en, &now, &ours, e))
-		return STEP_FAIL;
 	/* Weights somebody set after our own write back: fighting helps nobody. */
-	if (!ours && t->known && t->left_green <= 0)
+	if (whose == TRAFFIC_FOREIGN && t->known && t->left_green <= 0)
 		return err_set(e, ERR_GATE, "somebody else set the weights to blue %d, green %d after this run took traffic back",
 			       now.blue, now.green), STEP_FAIL;
 	if (!blue_can_serve(en))
 		return err_set(e, ERR_BUSY, "blue has no healthy target and green has: traffic stays on green until blue is healthy"),
 		       STEP_FAIL;
 	return reach(en, (struct weights){ ELB_WEIGHT_MAX, 0 }, false, e);
-}
-
-static int baseline_weight(struct engine *en, const char *arn)
-{
-	size_t i;
-	json_t *g;
-
-	json_array_foreach(state(en)->baseline, i, g)
-		if (!strcmp(json_str(g, "arn", ""), arn))
-			return (int)json_num(g, "weight", -1);
-	return -1;
 }
 
 enum step_verdict traffic_restore(struct engine *en, struct err *e)

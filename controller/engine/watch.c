@@ -208,10 +208,10 @@ static int read_weights(struct engine *en, struct err *e)
 	autorule struct elb_rule rule = { 0 };
 	struct err trouble = { 0 };
 	struct weights w;
-	bool ours;
+	enum traffic_owner whose;
 
 	if (!traffic_read(en, &rule, &w, &trouble))
-		return traffic_check(en, &w, &ours, e);
+		return traffic_check(en, &w, &whose, e);
 	cannot_see(&en->watch.ev, "the weights", &trouble);
 	return 0;
 }

@@ -115,12 +115,14 @@ static void check_watched(struct rig *r, const struct http_req *q)
 static int send_or_die(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
 {
 	struct rig *r = ctx;
-	enum rig_death d = moment(r);
+	enum rig_death d;
 	int rc;
 
+	if (!r->dead)
+		give_orders(r);
+	d = moment(r);
 	if (d == RIG_BEFORE)
 		return err_set(e, ERR_NET, "this process is dead");
-	give_orders(r);
 	if (is_write(q))
 		check_announced(r);
 	check_watched(r, q);
@@ -139,7 +141,7 @@ char *rig_plan(const char *steps)
 	return xasprintf("{\"name\":\"rig\",\"region\":\"" RIG_REGION "\",\"account\":\"" RIG_ACCOUNT "\",\"rule\":\"" RIG_RULE "\","
 			 "\"blue\":{\"target_group\":\"" RIG_BLUE "\",\"cluster\":\"wiki\",\"service\":\"blue\"},"
 			 "\"green\":{\"target_group\":\"" RIG_GREEN "\",\"cluster\":\"wiki\",\"service\":\"green\"},"
-			 "\"watch\":{\"period\":\"PT1M\",\"alarms\":[\"wiki-5xx\"]},\"steps\":[%s]}", steps);
+			 "\"watch\":{\"period\":\"PT1M\",\"poll\":\"PT1M\",\"alarms\":[\"wiki-5xx\"]},\"steps\":[%s]}", steps);
 }
 
 static int begin(struct rig *r, const char *text)

@@ -18,6 +18,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORKERS 2
 
 /* What two runs are compared by: the run's end, and the world's. */
 struct end {
@@ -32,7 +36,6 @@ struct walk {
 	const char *order;       /* given at `at`; NULL: none */
 	uint64_t at;
 	enum run_state want;
-	int stride;              /* try every stride-th moment */
 };
 
 static int blue_tasks(struct rig *r)
@@ -53,7 +56,7 @@ static void note_end(struct rig *r, struct end *x)
 	sim_truth(r->sim, &t);
 	*x = (struct end){ .state = run ? run->state : RUN_STATES, .blue = t.weight_blue, .green = t.weight_green,
 			   .stacks = t.stacks, .blue_tasks = blue_tasks(r), .ok = run && !r->broken[0] };
-	snprintf(x->why, sizeof x->why, "%s%s%s", r->broken, run ? run->why : "", run ? "" : " no run");
+	snprintf(x->why, sizeof x->why, "%.150s%.200s%s", r->broken, run ? run->why : "", run ? "" : " no run");
 }
 
 static bool same_end(const struct end *a, const struct end *b)
@@ -87,10 +90,35 @@ static uint64_t walk_once(const struct walk *w, const struct step_kind *const *k
 	return moments;
 }
 
+static void say_difference(const struct walk *w, enum rig_death how, uint64_t at, uint64_t n, const struct end *x,
+			   const struct end *calm)
+{
+	print_error("%s: killed %s moment %llu of %llu: %s, weights %d/%d, %d stacks, %d tasks; undisturbed: %s, %d/%d, %d, %d (%s)\n",
+		    w->name, how == RIG_BEFORE ? "before" : "after", (unsigned long long)at, (unsigned long long)n,
+		    run_state_name(x->state), x->blue, x->green, x->stacks, x->blue_tasks, run_state_name(calm->state),
+		    calm->blue, calm->green, calm->stacks, calm->blue_tasks, x->why);
+}
+
+/* Every WORKERS-th death, from `me` on. */
+static int differing_share(const struct walk *w, const struct step_kind *const *kinds, const struct end *calm,
+			   uint64_t n, uint64_t me, bool say)
+{
+	struct end x;
+	int differ = 0;
+
+	for (uint64_t at = 1 + me; at <= n; at += WORKERS)
+		for (enum rig_death how = RIG_BEFORE; how <= RIG_AFTER; how++) {
+			walk_once(w, kinds, at, how, &x);
+			if (!same_end(calm, &x) && !differ++ && say)
+				say_difference(w, how, at, n, &x, calm);
+		}
+	return differ;
+}
+
 /* The number of deaths whose end differs from the undisturbed one's; tells the first. */
 static int differing_ends(const struct walk *w, const struct step_kind *const *kinds, bool say)
 {
-	struct end calm, x;
+	struct end calm;
 	uint64_t n = walk_once(w, kinds, 0, RIG_LIVE, &calm);
 	int differ = 0;
 
@@ -98,18 +126,19 @@ static int differing_ends(const struct walk *w, const struct step_kind *const *k
 		print_error("%s: undisturbed, the run ends %s: %s\n", w->name, run_state_name(calm.state), calm.why);
 		return -1;
 	}
-	for (uint64_t at = 1; at <= n; at += (uint64_t)w->stride)
-		for (enum rig_death how = RIG_BEFORE; how <= RIG_AFTER; how++) {
-			walk_once(w, kinds, at, how, &x);
-			if (same_end(&calm, &x))
-				continue;
-			if (!differ++ && say)
-				print_error("%s: killed %s moment %llu of %llu: %s, weights %d/%d, %d stacks, %d tasks; undisturbed: %s, %d/%d, %d, %d (%s)\n",
-					    w->name, how == RIG_BEFORE ? "before" : "after", (unsigned long long)at,
-					    (unsigned long long)n, run_state_name(x.state), x.blue, x.green, x.stacks,
-					    x.blue_tasks, run_state_name(calm.state), calm.blue, calm.green, calm.stacks,
-					    calm.blue_tasks, x.why);
+	for (uint64_t me = 0; me < WORKERS; me++)
+		if (!fork()) {
+			differ = differing_share(w, kinds, &calm, n, me, say);
+			_exit(differ > 99 ? 99 : differ);
 		}
+	for (uint64_t me = 0; me < WORKERS; me++) {
+		int status = 0;
+
+		wait(&status);
+		differ += WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	}
+	if (say)
+		print_message("  %-20s killed at each of %llu moments, before and after\n", w->name, (unsigned long long)n);
 	return differ;
 }
 
@@ -124,20 +153,19 @@ static int differing_ends(const struct walk *w, const struct step_kind *const *k
 #define STACK ",{\"id\":\"green\",\"do\":\"stack\",\"stack\":\"wiki-green\",\"template\":\"tests/unit/green.json\"}"
 
 static const struct walk walks[] = {
-	{ "preflight", LOOK, NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "probe", LOOK PROBE, NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "warm", LOOK WARM, NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "hook", LOOK HOOK, NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "approve", LOOK APPROVE, NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "back", LOOK ",{\"id\":\"back\",\"do\":\"back\"}", NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "stack", LOOK STACK, NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "stack, back", LOOK STACK APPROVE, NULL, "rollback", 75, RUN_ROLLED_BACK, 1 },
-	{ "stack that fails", LOOK STACK, "stack", NULL, 0, RUN_ROLLED_BACK, 1 },
-	{ "shift", LOOK SHIFT, NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "shift, back", LOOK SHIFT PROMOTE, "errors", NULL, 0, RUN_ROLLED_BACK, 1 },
-	{ "promote", LOOK PROMOTE, NULL, NULL, 0, RUN_PROMOTED, 1 },
-	{ "promote, back", LOOK PROMOTE, NULL, "rollback", 60, RUN_ROLLED_BACK, 1 },
-	{ "retire", LOOK PROMOTE RETIRE, NULL, NULL, 0, RUN_PROMOTED, 2 },
+	{ "preflight", LOOK, NULL, NULL, 0, RUN_PROMOTED },
+	{ "probe", LOOK PROBE, NULL, NULL, 0, RUN_PROMOTED },
+	{ "warm", LOOK WARM, NULL, NULL, 0, RUN_PROMOTED },
+	{ "hook", LOOK HOOK, NULL, NULL, 0, RUN_PROMOTED },
+	{ "approve", LOOK APPROVE, NULL, NULL, 0, RUN_PROMOTED },
+	{ "back", LOOK ",{\"id\":\"back\",\"do\":\"back\"}", NULL, NULL, 0, RUN_PROMOTED },
+	{ "stack", LOOK STACK, NULL, NULL, 0, RUN_PROMOTED },
+	{ "stack, back", LOOK STACK APPROVE, NULL, "rollback", 75, RUN_ROLLED_BACK },
+	{ "stack that fails", LOOK STACK, "stack", NULL, 0, RUN_ROLLED_BACK },
+	{ "shift, back", LOOK SHIFT PROMOTE, "errors", NULL, 0, RUN_ROLLED_BACK },
+	{ "shift and promote", LOOK SHIFT PROMOTE, NULL, NULL, 0, RUN_PROMOTED },
+	{ "promote, back", LOOK PROMOTE, NULL, "rollback", 60, RUN_ROLLED_BACK },
+	{ "retire", LOOK PROMOTE RETIRE, NULL, NULL, 0, RUN_PROMOTED },
 };
 
 static void killed_anywhere_the_end_is_the_same(void **state)
@@ -201,7 +229,7 @@ static int differing_with(enum step_verdict (*advance)(struct step_run *, struct
 					  .timeout_ms = 600000, .advance = advance, .undo = mutant_undo };
 	const struct step_kind *kinds[32];
 	const struct walk w = { "scale", LOOK ",{\"id\":\"scale\",\"do\":\"scale\"}" APPROVE, NULL, "rollback", 45,
-				RUN_ROLLED_BACK, 1 };
+				RUN_ROLLED_BACK };
 	size_t n = 0;
 
 	while (step_kinds[n])
@@ -222,6 +250,8 @@ int main(void)
 {
 	struct CMUnitTest tests[COUNT(walks) + 1];
 
+	if (getenv("CUTOVER_WALK"))
+		cmocka_set_test_filter(getenv("CUTOVER_WALK"));
 	for (size_t i = 0; i < COUNT(walks); i++)
 		tests[i] = (struct CMUnitTest){ walks[i].name, killed_anywhere_the_end_is_the_same, NULL, NULL, (void *)&walks[i] };
 	tests[COUNT(walks)] = (struct CMUnitTest)cmocka_unit_test(a_step_that_journals_after_its_change_is_caught);
