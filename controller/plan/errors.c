@@ -24,9 +24,14 @@ static char *clean(const char *s)
 	autojson json_t *t = json_text(s);
 	char *copy = xstrdup(json_string_value(t));
 
-	for (char *p = copy; p && *p; p++)
+	for (char *p = copy; p && *p; p++) {
+		bool c1 = (unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0; /* U+0080 to U+009F */
+
 		if (*p == '\n' || *p == '\t')
 			*p = ' ';
+		else if (c1)
+			memcpy(p, "??", 2);
+	}
 	return copy;
 }
 

@@ -500,6 +500,7 @@ static void nothing_in_a_file_steers_the_terminal(void **state)
 	assert_true(a.errs.n >= 3);
 	assert_null(strchr(out.p, '\x1b'));
 	assert_null(strchr(out.p, '\x07'));
+	assert_null(strstr(out.p, "\xc2\x9b"));
 	for (size_t i = 0, lines = 0; i <= out.len; i++) {
 		lines += out.p[i] == '\n';
 		if (i == out.len)
