@@ -42,7 +42,7 @@ help:
 REL := $(SRC:controller/%.c=build/release/%.o) build/release/main.o
 build/cutover: build/.deps-build $(REL)
 	@echo '  LD   $@'
-	$(Q)$(CC) $(LD_HARDEN) -o $@ $(REL) $(base_libs)
+	$(Q)$(CC) $(LD_HARDEN) -o $@.new $(REL) $(base_libs) && mv $@.new $@
 build/release/%.o: controller/%.c | build/.deps-build
 	@mkdir -p $(@D); echo '  CC   $<'
 	$(Q)$(CC) $(base_cflags) $(HARDEN) -c $< -o $@
@@ -109,7 +109,7 @@ analyze: build/.deps-build
 tidy: build/.deps-check
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' --checks=$(TIDY) $(SRC) controller/main.c -- \
 		$(filter-out -MMD -MP,$(base_cflags)) -Wno-unknown-warning-option
-TIDY := -*,bugprone-*,cert-*,performance-*,misc-*,-bugprone-easily-swappable-parameters,-cert-err33-c,-bugprone-reserved-identifier,-cert-dcl37-c,-cert-dcl51-cpp,-bugprone-assignment-in-if-condition,-misc-no-recursion,-bugprone-narrowing-conversions,-performance-no-int-to-ptr,-bugprone-multi-level-implicit-pointer-conversion
+TIDY := -*,bugprone-*,cert-*,performance-*,misc-*,-bugprone-easily-swappable-parameters,-cert-err33-c,-bugprone-reserved-identifier,-cert-dcl37-c,-cert-dcl51-cpp,-bugprone-assignment-in-if-condition,-misc-no-recursion,-bugprone-narrowing-conversions,-performance-no-int-to-ptr,-bugprone-multi-level-implicit-pointer-conversion,-bugprone-suspicious-string-compare
 
 # --- looking at ourselves ----------------------------------------------------------
 size:
@@ -127,4 +127,4 @@ install: build/cutover
 clean:
 	rm -rf build
 
--include tests/lab/lab.mk
+-include tests/lab/lab.mk tests/bench/bench.mk

@@ -142,7 +142,7 @@ static int read_metrics(struct engine *en, struct err *e)
 static void cannot_see(struct evidence *ev, const char *what, const struct err *e)
 {
 	ev->unknown = true;
-	snprintf(ev->unknown_why, sizeof ev->unknown_why, "%s could not be read: %.110s", what, e->msg);
+	snprintf(ev->unknown_why, sizeof ev->unknown_why, "%.40s could not be read: %.90s", what, e->msg);
 }
 
 static void read_health(struct engine *en, const char *group, int *healthy, int *total)
