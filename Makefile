@@ -57,7 +57,11 @@ $(ASAN_LIB): $(SRC:controller/%.c=build/asan/%.o)
 build/asan/tests/%.o: tests/unit/%.c | build/.deps-build
 	@mkdir -p $(@D); echo '  CC   $< (sanitizers)'
 	$(Q)$(CC) $(base_cflags) -Itests/unit -O1 -fno-omit-frame-pointer $(SANITIZE) -c $< -o $@
-UNIT_HELP := $(patsubst tests/unit/%.c,build/asan/tests/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
+# An archive, so that a program gets only the helpers it uses: some have the
+# engine in them, others stand in its place.
+UNIT_HELP := build/asan/tests/libhelp.a
+$(UNIT_HELP): $(patsubst tests/unit/%.c,build/asan/tests/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
+	$(Q)rm -f $@; ar rcs $@ $^
 build/asan/tests/test_%: build/asan/tests/test_%.o $(UNIT_HELP) $(ASAN_LIB)
 	@echo '  LD   $@'
 	$(Q)$(CC) $(SANITIZE) -o $@ $< $(UNIT_HELP) $(ASAN_LIB) $(base_libs) -lcmocka
