@@ -172,6 +172,7 @@ static int call(struct aws *a, const struct message *m, struct reply *out, struc
 {
 	struct endpoint at;
 	struct retry r;
+	struct err before = *e; /* a failure that a retry made good leaves no trace */
 	bool renewed_once = false;
 
 	if (endpoint_find(m->op->service, a->region, &at, e))
@@ -184,8 +185,10 @@ static int call(struct aws *a, const struct message *m, struct reply *out, struc
 			renewed_once = true;
 			end = renewed(a, m, &at, &r, out, e);
 		}
-		if (end == END_OK)
+		if (end == END_OK) {
+			*e = before;
 			return 0;
+		}
 		if (end != END_FAILED || !may_retry(m, e) || !retry_again(&r))
 			return -1;
 	}
