@@ -147,7 +147,7 @@ static bool is_cloudwatch_period(int64_t ms)
 	static const int seconds[] = { 1, 5, 10, 20, 30, 60 };
 
 	for (size_t i = 0; i < COUNT(seconds); i++)
-		if (ms == seconds[i] * 1000)
+		if (ms == seconds[i] * INT64_C(1000))
 			return true;
 	return false;
 }

@@ -30,7 +30,7 @@ static char *clean(const char *s)
 		if (*p == '\n' || *p == '\t')
 			*p = ' ';
 		else if (c1)
-			memcpy(p, "??", 2);
+			p[0] = p[1] = '?';
 	}
 	return copy;
 }

@@ -3,8 +3,6 @@
  * tell: where a duplicate key stands, and how much there is at all. */
 #include "plan/internal.h"
 
-#include <string.h>
-
 struct scan {
 	const char *p, *end;
 	int line;
@@ -16,9 +14,14 @@ struct scan {
 
 static json_t *scan_value(struct scan *s, const struct at *at);
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_space(struct scan *s)
 {
-	for (; s->p < s->end && memchr(" \t\r\n", *s->p, 4); s->p++)
+	for (; s->p < s->end && is_space(*s->p); s->p++)
 		s->line += *s->p == '\n';
 }
 
@@ -137,7 +140,7 @@ static json_t *scan_value(struct scan *s, const struct at *at)
 		return scan_container(s, at, line);
 	if (*s->p == '"')
 		return skip_string(s) ? json_integer(line) : NULL;
-	while (s->p < s->end && !memchr(",]} \t\r\n", *s->p, 7))
+	while (s->p < s->end && !is_space(*s->p) && *s->p != ',' && *s->p != ']' && *s->p != '}')
 		s->p++;
 	return json_integer(line);
 }

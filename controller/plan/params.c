@@ -312,12 +312,12 @@ static void read_sections(struct reader *r, const struct section *s, const json_
 
 static size_t known_names(const struct shape *shape, const char *names[MAX_NAMES])
 {
-	const struct param *const tables[] = { shape->more, shape->fields };
 	size_t n = 0;
 
-	for (size_t t = 0; t < COUNT(tables); t++)
-		for (const struct param *p = tables[t]; p && p->name && n < MAX_NAMES; p++)
-			names[n++] = p->name;
+	for (const struct param *p = shape->more; p && p->name && n < MAX_NAMES; p++)
+		names[n++] = p->name;
+	for (const struct param *p = shape->fields; p && p->name && n < MAX_NAMES; p++)
+		names[n++] = p->name;
 	for (const struct section *s = shape->sections; s && s->name && n < MAX_NAMES; s++)
 		names[n++] = s->name;
 	for (const char *const *a = shape->also; a && *a && n < MAX_NAMES; a++)

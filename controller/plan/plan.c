@@ -144,31 +144,43 @@ static void check_timeout(struct reader *r, const struct step *s, const struct a
 	bad(r, &(struct at){ up, "timeout", 0 }, "is %s, but the step takes up to %s when nothing goes wrong", is, least);
 }
 
-static void read_step(struct reader *r, const json_t *in, struct step *s, const struct at *at)
+static void read_params(struct reader *r, const json_t *in, struct step *s, const struct at *at)
 {
 	const char *kind = json_str(in, "do", NULL);
+	const struct step_kind *known = kind ? kind_find(r->kinds, kind) : NULL;
+
+	s->kind = known ? known : &unknown_kind;
+	if (known)
+		s->params = shape_read(r, &(struct shape){ .fields = known->params, .more = plan_step_common }, in, at);
+	else
+		s->params = read_unknown(r, in, at);
+	if (kind && !known)
+		refuse_kind(r, kind, &(struct at){ at, "do", 0 });
+}
+
+/* What the kind itself has to say about parameters that are right one by one. */
+static void check_step(struct reader *r, struct step *s, const struct at *at)
+{
+	size_t before = r->errs->n;
+
+	s->timeout_ms = json_num(s->params, "timeout", 0);
+	if (!s->timeout_ms)
+		s->timeout_ms = timeout_default(s, r->plan);
+	if (s->kind->validate)
+		s->kind->validate(s, r->plan, r->errs);
+	if (r->errs->n == before)
+		check_timeout(r, s, at);
+}
+
+static void read_step(struct reader *r, const json_t *in, struct step *s, const struct at *at)
+{
 	size_t before = r->errs->n;
 
 	s->line = lines_find(r->plan->lines, at);
-	s->kind = kind ? kind_find(r->kinds, kind) : NULL;
-	if (s->kind) {
-		s->params = shape_read(r, &(struct shape){ .fields = s->kind->params, .more = plan_step_common }, in, at);
-	} else {
-		s->kind = &unknown_kind;
-		s->params = read_unknown(r, in, at);
-		if (kind)
-			refuse_kind(r, kind, &(struct at){ at, "do", 0 });
-	}
+	read_params(r, in, s, at);
 	s->id = text_of(s->params, "id");
-	if (r->errs->n == before) {
-		s->timeout_ms = json_num(s->params, "timeout", 0);
-		if (!s->timeout_ms)
-			s->timeout_ms = timeout_default(s, r->plan);
-		if (s->kind->validate)
-			s->kind->validate(s, r->plan, r->errs);
-		if (r->errs->n == before)
-			check_timeout(r, s, at);
-	}
+	if (r->errs->n == before)
+		check_step(r, s, at);
 	json_object_del(s->params, "id");
 	json_object_del(s->params, "do");
 	json_object_del(s->params, "timeout");
@@ -272,7 +284,7 @@ static void hash_text(struct plan *p)
 
 	if (!EVP_Digest(p->text, p->ntext, h, &n, EVP_sha256(), NULL) || n != 32)
 		abort();
-	for (unsigned i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		snprintf(p->sha256 + 2 * i, 3, "%02x", h[i]);
 }
 
@@ -331,12 +343,14 @@ void plan_free(struct plan *p)
 		json_decref(p->steps[i].params);
 	}
 	char *const texts[] = { p->file, p->text, p->name, p->region, p->account, p->rule, p->deadman.role, p->deadman.group };
-	json_t *const trees[] = { p->watch.alarms, p->watch.waived, p->call, p->env, p->lines };
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
-	for (size_t i = 0; i < COUNT(trees); i++)
-		json_decref(trees[i]);
+	json_decref(p->watch.alarms);
+	json_decref(p->watch.waived);
+	json_decref(p->call);
+	json_decref(p->env);
+	json_decref(p->lines);
 	side_free(&p->blue);
 	side_free(&p->green);
 	free(p->steps);
