@@ -34,7 +34,7 @@ struct rig {
 	uint64_t die_at;
 	enum rig_death how;
 	volatile int dead;
-	bool disk_full;
+	bool disk_full, outside;
 	struct {
 		uint64_t at;      /* moment; 0: none */
 		const char *order;
