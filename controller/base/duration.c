@@ -42,7 +42,7 @@ int duration_parse(const char *s, int64_t *ms, struct err *e)
 		v = atof(p);
 		u = unit_ms(p[digits], in_time);
 		/* units go down: PT5M1H is a typing mistake, not six minutes */
-		if (!digits || digits > 12 || !u || u >= last)
+		if (!digits || digits > 12 || u <= 0 || u >= last)
 			return bad(s, e);
 		sum += v * u;
 		last = u;

@@ -32,6 +32,8 @@ struct engine {
 	int64_t stale_since;   /* mono ms weights of our own past were first read; 0: not now */
 	int64_t nap_ms;
 	bool simulated;
+	char called_for[32];   /* the rule a person was called for while it lasts */
+	int64_t called_foreign; /* and the foreign change */
 	bool called;           /* the person was called in this state by this process */
 };
 

@@ -24,6 +24,11 @@ int step_note(struct step_run *r, const char *what, json_t *detail, struct err *
 	return engine_append(r->engine, "note", r->step->id, body, e);
 }
 
+int step_call(struct step_run *r, const char *why, struct err *e)
+{
+	return engine_call(r->engine, why, e);
+}
+
 void step_say(struct step_run *r, const char *fmt, ...)
 {
 	va_list ap;
@@ -174,7 +179,7 @@ int service_open(struct engine *en, size_t i, struct step_run *r, json_t **param
 		.step = s, .params = *params, .memo = en->run->step[i].memo, .out = json_object(),
 		.attempt = en->run->attempt, .now = engine_now(en), .since = en->run->step[i].since,
 		.plan = en->run->plan, .blue = en->blue, .green = en->green, .aws = en->aws, .http = &en->http,
-		.engine = en, .simulated = en->simulated,
+		.engine = en, .run = en->run->id, .simulated = en->simulated,
 	};
 	if (!r->memo || json_is_null(r->memo))
 		r->memo = NULL;

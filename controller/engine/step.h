@@ -94,6 +94,7 @@ struct step_run {
 	int attempt;            /* 1.. ; `retry` makes a new one */
 	int64_t now, wake_at;   /* wall ms; wake_at 0: the engine's poll interval */
 	int64_t since;          /* wall ms when this step began in this attempt */
+	const char *run;        /* the run's id */
 	char token[96];         /* run + step + attempt: client tokens and names ([A-Za-z0-9-]) */
 	char saying[240];       /* what it waits for, for the screen: step_say() */
 	const struct plan *plan;
@@ -109,6 +110,8 @@ struct step_run {
 int step_intend(struct step_run *r, json_t *memo, struct err *e);
 /* A line for people and for proof: kind "note", body {"what": what, ...detail}; takes detail (may be NULL). */
 int step_note(struct step_run *r, const char *what, json_t *detail, struct err *e);
+/* A person is needed: a line in the journal, and the plan's `call` program. */
+int step_call(struct step_run *r, const char *why, struct err *e);
 void step_say(struct step_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void step_output(struct step_run *r, const char *name, const char *value);
 

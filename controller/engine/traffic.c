@@ -230,7 +230,8 @@ enum step_verdict traffic_reach(struct engine *en, int permille, struct err *e)
 		return err_set(e, ERR_INPUT, "green's target group is not known yet: the step that makes it is not done"), STEP_FAIL;
 	if (permille > 0 && is_raise(en, permille) && deadman_arm(en, e))
 		return STEP_FAIL;
-	return reach(en, wanted(permille), true, e);
+	/* A plan that only goes back finds green's weight where an earlier run left it. */
+	return reach(en, wanted(permille), permille > 0 || state(en)->known, e);
 }
 
 /* --- the way back --------------------------------------------------------------- */

@@ -271,6 +271,27 @@ static int record(struct engine *en, const struct verdict *v, struct err *e)
 	return 0;
 }
 
+/* What goes on without green's being at fault, or without our doing, is told a
+ * person once while it lasts. */
+static int call_if_needed(struct engine *en, struct err *e)
+{
+	const struct verdict *v = &en->watch.verdict;
+	const struct run_traffic *t = &en->run->traffic;
+	const char *rule = strncmp(v->rule, "both-", 5) ? "" : v->rule;
+	bool news = strcmp(rule, en->called_for) != 0;
+	char why[160];
+
+	snprintf(en->called_for, sizeof en->called_for, "%s", rule);
+	if (news && *rule && engine_call(en, v->why, e))
+		return -1;
+	if (!t->foreign || t->foreign == en->called_foreign)
+		return 0;
+	en->called_foreign = t->foreign;
+	snprintf(why, sizeof why, "somebody else set the weights to blue %d, green %d: `cutover resume` sets ours again, "
+		 "`cutover rollback` goes back", t->foreign_blue, t->foreign_green);
+	return engine_call(en, why, e);
+}
+
 static int act(struct engine *en, struct err *e)
 {
 	const struct plan_watch *pw = &en->run->plan->watch;
@@ -315,7 +336,7 @@ static int look(struct engine *en, struct err *e)
 	read_alarms(en);
 	frame(en);
 	judge_guard(&w->ev, &pw->limits, &v);
-	return record(en, &v, e) ? -1 : act(en, e);
+	return record(en, &v, e) || call_if_needed(en, e) ? -1 : act(en, e);
 }
 
 int watch_tick(struct engine *en, int64_t *wake_at, struct err *e)

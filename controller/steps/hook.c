@@ -54,18 +54,9 @@ static void end(struct running *p, struct proc_result *r)
 
 /* --- what it is told --------------------------------------------------------------------------- */
 
-/* The token is run + step + attempt; the run's id is what stands before the rest. */
-static char *run_of(const struct step_run *r)
-{
-	autofree char *rest = xasprintf("-%.24s-%d", r->step->id, r->attempt);
-	size_t n = strlen(r->token), m = strlen(rest);
-
-	return xstrndup(r->token, n > m ? n - m : n);
-}
-
 static char *body_of(struct step_run *r, const char *phase)
 {
-	autofree char *run = run_of(r);
+	const char *run = r->run;
 	const json_t *data = json_object_get(r->params, "data");
 	autojson json_t *j = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:i, s:O?}", "run", run, "step", r->step->id,
 				       "attempt", r->attempt, "phase", phase, "plan", r->plan->name, "blue", r->blue,
@@ -104,7 +95,8 @@ static void env_add_data(struct env *env, const char *key, const char *value)
 /* Nothing of ours: an environment holds credentials. */
 static void make_env(struct step_run *r, const char *phase, struct env *env)
 {
-	autofree char *attempt = xasprintf("%d", r->attempt), *run = run_of(r);
+	autofree char *attempt = xasprintf("%d", r->attempt);
+	const char *run = r->run;
 	const char *key;
 	json_t *v;
 

@@ -89,8 +89,7 @@ static enum step_verdict call_for_a_person(struct step_run *r, const struct verd
 		 v->why);
 	if (json_yes(r->memo, "asked"))
 		return STEP_WAIT;
-	if (step_note(r, "a person is needed", json_pack("{s:o}", "why", json_text(v->why)), e) ||
-	    step_intend(r, json_pack("{s:b}", "asked", 1), e))
+	if (step_call(r, r->saying, e) || step_intend(r, json_pack("{s:b}", "asked", 1), e))
 		return STEP_FAIL;
 	return STEP_WAIT;
 }

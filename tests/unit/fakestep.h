@@ -54,6 +54,11 @@ int step_note(struct step_run *r, const char *what, json_t *detail, struct err *
 	return json_array_append_new(fake_of(r)->notes, n);
 }
 
+int step_call(struct step_run *r, const char *why, struct err *e)
+{
+	return step_note(r, "call", json_pack("{s:s}", "why", why), e);
+}
+
 void step_say(struct step_run *r, const char *fmt, ...)
 {
 	va_list ap;
@@ -176,6 +181,7 @@ static enum step_verdict fake_call(struct fake *f, enum step_verdict (*fn)(struc
 	};
 	enum step_verdict v;
 
+	r.run = "run";
 	snprintf(r.token, sizeof r.token, "run-it-%d", f->attempt);
 	f->e = (struct err){ 0 };
 	f->calls++;
