@@ -134,6 +134,11 @@ int cli_main(int argc, char **argv)
 	int rc;
 
 	c.color = c.tty && !getenv("NO_COLOR");
+	if (argc > 3 && !strcmp(argv[1], "--state")) { /* before the command too, as git takes -C */
+		c.state = argv[2];
+		argv += 2;
+		argc -= 2;
+	}
 	if (argc < 2)
 		return print_overview(stderr);
 	if (!strcmp(argv[1], "--version"))
