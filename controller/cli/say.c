@@ -61,11 +61,23 @@ static void say_undone(const struct event *ev, const json_t *b, struct buf *out)
 		buf_addf(out, "step %s is taken back", ev->step);
 }
 
+/* A change set is shown before it is executed: each change on the same line. */
+static void add_changes(const json_t *changes, struct buf *out)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(changes, i, v)
+		buf_addf(out, "%s %s %s (%s)%s", i ? "," : ":", json_str(v, "action", "?"), json_str(v, "logical", "?"),
+			 json_str(v, "type", "?"), strcmp(json_str(v, "replacement", ""), "True") ? "" : " by REPLACEMENT");
+}
+
 static void say_note(const struct event *ev, const json_t *b, struct buf *out)
 {
 	const char *text = json_str(b, "text", NULL);
 
 	buf_addf(out, "%s: %s%s%s", ev->step, json_str(b, "what", ""), text ? ": " : "", text ? text : "");
+	add_changes(json_object_get(b, "changes"), out);
 }
 
 static void say_write(const struct event *ev, const json_t *b, struct buf *out)
