@@ -4,7 +4,9 @@
 
 #include <ctype.h>
 #include <openssl/crypto.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,12 +81,32 @@ static void sha256_hex(const void *p, size_t n, char out[65])
 	hex(md, sizeof md, out);
 }
 
+/* Looking an algorithm up in OpenSSL 3 costs more than the hash of a short text,
+ * and every signature takes five: the context is made once and kept. */
+static EVP_MAC_CTX *hmac_context(void)
+{
+	static _Thread_local EVP_MAC_CTX *ctx;
+	OSSL_PARAM digest[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
+				OSSL_PARAM_construct_end() };
+	EVP_MAC *mac;
+
+	if (ctx)
+		return ctx;
+	mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+	EVP_MAC_free(mac);
+	if (!ctx || !EVP_MAC_CTX_set_params(ctx, digest))
+		abort();
+	return ctx;
+}
+
 static void hmac(const void *key, size_t nkey, const char *text, unsigned char out[32])
 {
+	EVP_MAC_CTX *ctx = hmac_context();
 	size_t n;
 
-	if (!EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, nkey,
-		       (const unsigned char *)text, strlen(text), out, 32, &n))
+	if (!EVP_MAC_init(ctx, key, nkey, NULL) ||
+	    !EVP_MAC_update(ctx, (const unsigned char *)text, strlen(text)) || !EVP_MAC_final(ctx, out, &n, 32))
 		abort();
 }
 
