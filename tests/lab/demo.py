@@ -98,6 +98,7 @@ class Run:
             self.end_child()
             return None
         except KeyboardInterrupt:  # the program got the signal too, and takes traffic back first
+            self.notes.append('interrupted')
             return self.after_interrupt()
 
     def after_interrupt(self):
@@ -174,10 +175,27 @@ class Run:
             rows.append(('failed requests in all', users.share_text(failed, total), 'under 0.2 %', failed <= TOLERATED * total))
         if self.fault.strike:
             rows.append(('fault', 'struck' if self.struck else 'did not strike', 'struck', bool(self.struck)))
+        tasks, wanted = self.tasks(), {'blue': 0, 'green': 2} if expected == PROMOTED else {'blue': 2, 'green': 0}
+        rows.append(('tasks that run', told(tasks), told(wanted), tasks == wanted))
+        left = self.left()
+        rows.append(('left behind', ', '.join(left) or 'nothing', 'nothing', not left))
         refused = self.refused()
         rows.append(('requests of ours that AWS would refuse', '; '.join(refused) or 'none', 'none', not refused))
         rows.append(('bugs of the lab', '; '.join(self.lab.bugs()[:3]) or 'none', 'none', not self.lab.bugs()))
         return rows
+
+    def tasks(self):
+        with self.lab.ecs.lock:
+            tasks = [t for ts in self.lab.ecs.tasks.values() for t in ts if t.state != 'STOPPED']
+        blue = sum(t.service.name == 'blue' for t in tasks)
+        return {'blue': blue, 'green': len(tasks) - blue}
+
+    def left(self):
+        """What a finished run must not leave: an armed dead-man's switch, and after a rollback a stack."""
+        schedules = self.lab.client('operator', 'scheduler').list_schedules()['Schedules']
+        stacks = self.lab.client('operator', 'cloudformation').describe_stacks()['Stacks']
+        return [f"schedule {s['Name']}" for s in schedules] + \
+            [f"stack {s['StackName']} {s['StackStatus']}" for s in stacks if self.fault.expected == ROLLED_BACK]
 
     def verify(self):
         done = subprocess.run([PROGRAM, 'verify'], env=self.env, capture_output=True, text=True)
@@ -218,6 +236,10 @@ class Run:
         return f'green answered users for {answers[-1] - self.struck:.1f} s more' if answers else 'green answered nobody after it'
 
 
+def told(counts):
+    return ', '.join(f'{k} {v}' for k, v in counts.items())
+
+
 def carry_out(lab, name):
     run = Run(lab, name)
     lab.start_load()
@@ -234,6 +256,7 @@ def carry_out(lab, name):
     rows = run.judge(status, began, ended, seen, weights)
     run.tell(rows, seen, began, ended)
     good = all(row[3] for row in rows) and not run.notes
+    sys.stdout.flush()
     print('\nEverything agrees.' if good else '\nNOT everything agrees.')
     return 0 if good else 1
 
