@@ -23,14 +23,20 @@ void signed_head_free(struct signed_head *h)
 	sigv4_out_free(&h->sig);
 }
 
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *p = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+	return p ? (int)(p - digits) : -1;
+}
+
 /* Of two hexadecimal digits; -1 when they are none. */
 static int hex_value(const char *s)
 {
-	static const char digits[] = "0123456789abcdef";
-	const char *high = memchr(digits, tolower((unsigned char)s[0]), 16);
-	const char *low = high ? memchr(digits, tolower((unsigned char)s[1]), 16) : NULL;
+	int high = hex_digit(s[0]), low = high < 0 ? -1 : hex_digit(s[1]);
 
-	return low ? (int)((high - digits) * 16 + (low - digits)) : -1;
+	return low < 0 ? -1 : high * 16 + low;
 }
 
 static char *decoded(const char *s, size_t n)

@@ -31,6 +31,7 @@ int duration_parse(const char *s, int64_t *ms, struct err *e)
 	while (*p) {
 		size_t digits = strspn(p, "0123456789.");
 		double u, v;
+		char *end;
 
 		if (*p == 'T' && !in_time) {
 			in_time = 1;
@@ -39,10 +40,10 @@ int duration_parse(const char *s, int64_t *ms, struct err *e)
 				return bad(s, e);
 			continue;
 		}
-		v = atof(p);
+		v = strtod(p, &end);
 		u = unit_ms(p[digits], in_time);
 		/* units go down: PT5M1H is a typing mistake, not six minutes */
-		if (!digits || digits > 12 || u <= 0 || u >= last)
+		if (!digits || digits > 12 || end != p + digits || u <= 0 || u >= last)
 			return bad(s, e);
 		sum += v * u;
 		last = u;

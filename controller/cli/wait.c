@@ -39,12 +39,23 @@ static int wait_for(struct store *s, struct run *r, bool (*holds)(const struct r
 	return 0;
 }
 
-static int run(struct cli *c)
+/* ms 0: as long as it takes. */
+static int wait_and_tell(const struct cli *c, bool (*holds)(const struct run *r), int64_t ms)
 {
-	const char *what = cli_opt(c, "for") ? cli_opt(c, "for") : "over", *limit = cli_opt(c, "timeout");
 	autostore struct store *s = NULL;
 	autorun struct run *r = NULL;
 	autofree char *id = NULL;
+	struct err e = { 0 };
+
+	if (cli_store(c, &s, &e) || cli_run(c, s, &id, &e) || run_load(s, id, step_kinds, &r, &e) ||
+	    wait_for(s, r, holds, ms ? clock_mono(&clock_real) + ms : 0, &e))
+		return cli_fail(&e);
+	return holds(r) && !run_is_over(r) ? CUTOVER_EXIT_OK : run_exit_code(r);
+}
+
+static int run(struct cli *c)
+{
+	const char *what = cli_opt(c, "for") ? cli_opt(c, "for") : "over", *limit = cli_opt(c, "timeout");
 	struct err e = { 0 };
 	int64_t ms = 0;
 	size_t k = 0;
@@ -53,11 +64,9 @@ static int run(struct cli *c)
 		k++;
 	if (k == COUNT(states))
 		return cli_usage(c, "--for takes over, promoted, rolled-back or approval, not \"%s\"", what);
-	if ((limit && duration_parse(limit, &ms, &e)) || cli_store(c, &s, &e) || cli_run(c, s, &id, &e) ||
-	    run_load(s, id, step_kinds, &r, &e) ||
-	    wait_for(s, r, states[k].holds, ms ? clock_mono(&clock_real) + ms : 0, &e))
-		return cli_fail(&e);
-	return states[k].holds(r) && !run_is_over(r) ? CUTOVER_EXIT_OK : run_exit_code(r);
+	if (limit && duration_parse(limit, &ms, &e))
+		return cli_usage(c, "--timeout: %s", e.msg);
+	return wait_and_tell(c, states[k].holds, ms);
 }
 
 const struct cli_command cli_wait = {

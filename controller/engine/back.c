@@ -9,10 +9,10 @@
 #include <string.h>
 
 #define RETRY_MS 2000
-#define CALL_AFTER_MS (2 * 60000)     /* a person hears of traffic that does not come back */
-#define PROOF_CALL_MS (10 * 60000)    /* proof takes minutes by itself: CloudWatch is late */
-#define FREEZE_AFTER_MS (15 * 60000)  /* and it is left to that person after this */
-#define OUTAGE_MS (6 * 3600000)       /* but an AWS that does not answer is asked for this long */
+#define CALL_AFTER_MS (2 * 60000LL)      /* a person hears of traffic that does not come back */
+#define PROOF_CALL_MS (10 * 60000LL)     /* proof takes minutes by itself: CloudWatch is late */
+#define FREEZE_AFTER_MS (15 * 60000LL)   /* and it is left to that person after this */
+#define OUTAGE_MS (6 * 3600000LL)        /* but an AWS that does not answer is asked for this long */
 
 static void sooner(int64_t *wake_at, int64_t at)
 {

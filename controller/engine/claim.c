@@ -7,13 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Field 22 of /proc/PID/stat, the start time, tells a reused pid from the old process. */
+#define START_TIME 20 /* words after the name's ")": field 22 of /proc/PID/stat */
+
+/* The start time tells a reused pid from the old process. */
 static long long start_time(long pid)
 {
 	autofree char *path = xasprintf("/proc/%ld/stat", pid);
 	char line[1024] = "", *p;
 	FILE *f = fopen(path, "re");
-	long long t = -1;
 
 	if (!f)
 		return -1;
@@ -21,9 +22,11 @@ static long long start_time(long pid)
 		line[0] = '\0';
 	fclose(f);
 	p = strrchr(line, ')');
-	if (p)
-		sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lld", &t);
-	return t;
+	if (p && p[1] && strchr("ZX", p[2]))
+		return -1; /* dead, and nobody has asked for its exit code yet */
+	for (int i = 0; p && i < START_TIME; i++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoll(p, NULL, 10) : -1;
 }
 
 static void boot_id(char out[40])
@@ -49,11 +52,16 @@ void engine_own_holder(char *out, size_t size)
 
 bool engine_holder_is_dead(const struct run *r)
 {
-	char host[64], boot[40], mine[40], here[64] = "";
-	long pid;
+	char host[64], boot[40], mine[40], here[64] = "", *end;
+	int numbers = 0;
 	long long start;
+	long pid;
 
-	if (sscanf(r->holder, "%63s %39s %ld %lld", host, boot, &pid, &start) != 4)
+	if (sscanf(r->holder, "%63s %39s %n", host, boot, &numbers) != 2)
+		return false;
+	pid = strtol(r->holder + numbers, &end, 10);
+	start = strtoll(end, &end, 10);
+	if (pid <= 0 || *end)
 		return false;
 	gethostname(here, sizeof here - 1);
 	boot_id(mine);

@@ -36,19 +36,19 @@ static void copy(char *out, size_t size, const char *s)
 	snprintf(out, size, "%s", s ? s : "");
 }
 
+/* Of an event whose row below says `of_step`: that the plan has it was looked at before. */
 static struct run_step *step_of(struct run *r, const struct event *ev)
-{
-	for (size_t i = 0; i < r->plan->nsteps; i++)
-		if (!strcmp(r->plan->steps[i].id, ev->step))
-			return &r->step[i];
-	return NULL;
-}
-
-static const struct step_kind *kind_of(const struct run *r, const struct event *ev)
 {
 	const struct step *s = plan_step(r->plan, ev->step);
 
-	return s ? s->kind : NULL;
+	if (!s)
+		abort();
+	return &r->step[s - r->plan->steps];
+}
+
+static unsigned flags_of(const struct run *r, const struct run_step *s)
+{
+	return r->plan->steps[s - r->step].kind->flags;
 }
 
 /* --- one function per event kind -------------------------------------------- */
@@ -104,10 +104,10 @@ static int fold_intend(struct run *r, const struct event *ev, const json_t *body
 	(void)e;
 	json_decref(s->memo);
 	s->memo = json_incref(json_object_get(body, "memo"));
-	if (kind_of(r, ev)->flags & STEP_TOUCHES)
+	if (flags_of(r, s) & STEP_TOUCHES)
 		r->touched = true;
 	/* Not at `begin`: while a retire step soaks, the way back is open. */
-	if (kind_of(r, ev)->flags & STEP_ONE_WAY)
+	if (flags_of(r, s) & STEP_ONE_WAY)
 		r->one_way = true;
 	return 0;
 }
@@ -388,7 +388,7 @@ static int fold_body(struct loading *l, const struct event *ev, const json_t *bo
 	if (!f || !l->run->plan)
 		return err_set(l->e, ERR_BUG, "line %lld of the journal is a \"%s\", which this program does not know",
 			       (long long)ev->seq, ev->kind);
-	if (f->of_step && !step_of(l->run, ev))
+	if (f->of_step && !plan_step(l->run->plan, ev->step))
 		return err_set(l->e, ERR_BUG, "line %lld of the journal names step \"%s\", which the plan does not have",
 			       (long long)ev->seq, ev->step);
 	return f->fn(l->run, ev, body, l->e);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define REREAD 5 /* closed periods read again at each look: CloudWatch revises late points */
-enum { REQUESTS, ERRORS, CONNECTION_ERRORS, LATENCY, METRICS };
+enum { REQUESTS, ERRORS, CONNECTION_ERRORS, LATENCY, METRICS, SERIES = 2 * METRICS };
 
 int64_t watch_lag_ms(const struct plan_watch *w)
 {
@@ -90,7 +90,7 @@ static void take_series(struct evidence *ev, const struct cw_series *s, int64_t 
 	}
 }
 
-static int queries(struct engine *en, struct cw_query q[2 * METRICS], char dim[3][128], struct err *e)
+static int queries(struct engine *en, struct cw_query q[SERIES], char dim[3][128], struct err *e)
 {
 	const char *stat = en->run->plan->watch.latency_stat;
 	const char *metric[METRICS] = { "RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount",
@@ -99,7 +99,7 @@ static int queries(struct engine *en, struct cw_query q[2 * METRICS], char dim[3
 	if (elb_group_dimension(en->blue, dim[0], 128, e) || elb_group_dimension(en->green, dim[1], 128, e) ||
 	    elb_balancer_dimension(en->run->plan->rule, dim[2], 128, e))
 		return -1;
-	for (int i = 0; i < 2 * METRICS; i++)
+	for (int i = 0; i < SERIES; i++)
 		q[i] = (struct cw_query){ "AWS/ApplicationELB", metric[i % METRICS],
 					  i % METRICS == LATENCY ? stat : "Sum", dim[i / METRICS], dim[2] };
 	return 0;
@@ -120,20 +120,20 @@ static int read_metrics(struct engine *en, struct err *e)
 	struct watch *w = &en->watch;
 	int64_t period = w->ev.period_ms, end = w->ev.start + (int64_t)w->ev.n * period;
 	int64_t from = w->read_until - REREAD * period;
-	struct cw_series s[2 * METRICS];
-	struct cw_query q[2 * METRICS];
+	struct cw_series s[SERIES];
+	struct cw_query q[SERIES];
 	char dim[3][128];
 
 	from = from > w->ev.start ? from : w->ev.start;
 	if (from >= end)
 		return 0;
-	if (queries(en, q, dim, e) || cw_get(en->aws, q, 2 * METRICS, from, end, (int)(period / 1000), s, e))
+	if (queries(en, q, dim, e) || cw_get(en->aws, q, SERIES, from, end, (int)(period / 1000), s, e))
 		return -1;
-	if (all_complete(s, 2 * METRICS)) {
+	if (all_complete(s, SERIES)) {
 		take_series(&w->ev, s, from, end);
 		w->read_until = end;
 	}
-	cw_series_free(s, 2 * METRICS);
+	cw_series_free(s, SERIES);
 	return 0;
 }
 
