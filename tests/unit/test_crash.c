@@ -149,6 +149,7 @@ static int differing_ends(const struct walk *w, const struct step_kind *const *k
 #define WARM ",{\"id\":\"warm\",\"do\":\"warm\",\"url\":\"https://wiki.example.org\",\"through\":\"test.example.org:8443\",\"paths\":[\"/index.php/Main_Page\"],\"rounds\":3}"
 #define HOOK ",{\"id\":\"hook\",\"do\":\"hook\",\"program\":[\"/bin/true\"]}"
 #define APPROVE ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT5M\",\"default\":\"promote\"}"
+#define NOBODY ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT5M\",\"default\":\"rollback\"}"
 #define RETIRE ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT1M\",\"quiet_periods\":2,\"how\":\"scale-down\"}"
 #define STACK ",{\"id\":\"green\",\"do\":\"stack\",\"stack\":\"wiki-green\",\"template\":\"tests/unit/green.json\"}"
 
@@ -228,7 +229,7 @@ static int differing_with(enum step_verdict (*advance)(struct step_run *, struct
 	const struct step_kind mutant = { .name = "scale", .about = "scales blue", .params = none, .flags = STEP_TOUCHES,
 					  .timeout_ms = 600000, .advance = advance, .undo = mutant_undo };
 	const struct step_kind *kinds[32];
-	const struct walk w = { "scale", LOOK ",{\"id\":\"scale\",\"do\":\"scale\"}" APPROVE, NULL, "rollback", 45,
+	const struct walk w = { "scale", LOOK ",{\"id\":\"scale\",\"do\":\"scale\"}" NOBODY, NULL, NULL, 0,
 				RUN_ROLLED_BACK };
 	size_t n = 0;
 
