@@ -23,6 +23,8 @@ struct show {
 	struct clock *clock;
 	int64_t shown;    /* newest event printed */
 	int lines;        /* of the living screen, to go up again */
+	char said[200];   /* without a screen: what was last said to be waited for */
+	int64_t said_at;
 };
 
 static int print_event(void *ctx, const struct event *ev)
@@ -101,12 +103,32 @@ static bool is_living(const struct cli *c)
 	return c->tty && !c->json;
 }
 
+#define SAY_EVERY_MS 10000
+
+/* A log without a screen must not be silent while a step waits or asks again. */
+static void print_waiting(struct show *sh, const char *saying)
+{
+	int64_t now = clock_mono(sh->clock);
+	char hms[9];
+
+	if (sh->cli->json || !*saying || !strncmp(saying, sh->said, sizeof sh->said - 1) ||
+	    now - sh->said_at < SAY_EVERY_MS)
+		return;
+	clock_hms(clock_wall(sh->clock), hms);
+	printf("%s waiting     %s\n", hms, saying);
+	fflush(stdout);
+	snprintf(sh->said, sizeof sh->said, "%.190s", saying);
+	sh->said_at = now;
+}
+
 static void show_run(struct show *sh, const struct run *r, const char *saying)
 {
-	if (is_living(sh->cli))
+	if (is_living(sh->cli)) {
 		redraw(sh, r, saying);
-	else
+	} else {
 		print_new_events(sh, r->id);
+		print_waiting(sh, saying);
+	}
 }
 
 static void see(void *ctx, struct engine *en)
