@@ -297,6 +297,14 @@ static int fold_order(struct run *r, const struct event *ev, const json_t *body,
 	return 0;
 }
 
+/* An order that cannot be obeyed is answered by this, once. */
+static int fold_trouble(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)ev, (void)body, (void)e;
+	r->wish[0] = '\0';
+	return 0;
+}
+
 /* Evidence of a failed attempt is never the new normal: the baseline stays,
  * everything else about traffic and steps begins anew. */
 static int fold_attempt(struct run *r, const struct event *ev, const json_t *body, struct err *e)
@@ -340,7 +348,7 @@ static const struct fold {
 	{ "back", false, fold_back },       { "promoted", false, transit },
 	{ "refused", false, transit },      { "frozen", false, transit },
 	{ "rolled-back", false, transit },  { "attempt", false, fold_attempt },
-	{ "trouble", false, fold_nothing },
+	{ "trouble", false, fold_trouble },
 };
 
 static const struct fold *fold_find(const char *kind)

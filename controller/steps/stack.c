@@ -391,14 +391,15 @@ static enum step_verdict delete_created(struct job *j, const struct cfn_stack *s
 
 	if (cfn_phase(s->status) == CFN_DELETED)
 		return STEP_DONE;
+	/* Before asking whose it is: deleted in review, it has neither tags nor change set any more. */
+	if (!strcmp(s->status, "DELETE_IN_PROGRESS"))
+		return wait_saying(j, "waiting until it is deleted", s->status);
 	if (is_ours(j, s, &ours, e))
 		return STEP_FAIL;
 	if (!ours)
 		return err_set(e, ERR_GATE, "stack %s does not carry this run's token: it is left as it is", j->name);
 	if (!strcmp(s->status, "DELETE_FAILED"))
 		return delete_failed(j, s, e);
-	if (!strcmp(s->status, "DELETE_IN_PROGRESS"))
-		return wait_saying(j, "waiting until it is deleted", s->status);
 	return delete_stack(j, s, e);
 }
 

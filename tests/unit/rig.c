@@ -81,19 +81,27 @@ static void check_announced(struct rig *r)
 		snprintf(r->broken, sizeof r->broken, "ModifyRule was sent after a \"%s\" line, not after \"write\"", l.kind);
 }
 
+int rig_order(struct rig *r, const char *order, const char *id, bool full)
+{
+	const struct engine_order o = { .order = order, .reason = "test", .id = id, .actor = "somebody", .full = full };
+	struct err e = { 0 };
+	int rc;
+
+	r->outside = true; /* somebody else's process writes this: its moments are not ours */
+	rc = engine_order(r->store, r->id, sim_clock(r->sim), &o, &e);
+	r->outside = false;
+	if (rc)
+		snprintf(r->broken, sizeof r->broken, "an order was not taken: %.300s", e.msg);
+	return rc;
+}
+
 static void give_orders(struct rig *r)
 {
-	struct err e = { 0 };
-
 	for (size_t i = 0; i < COUNT(r->order); i++) {
 		if (!r->order[i].at || r->order[i].given || r->moments < r->order[i].at)
 			continue;
 		r->order[i].given = true;
-		r->outside = true; /* somebody else's process writes this: its moments are not ours */
-		if (engine_order(r->store, r->id, sim_clock(r->sim), &(struct engine_order){
-				.order = r->order[i].order, .reason = "test", .actor = "somebody", .full = r->order[i].full }, &e))
-			snprintf(r->broken, sizeof r->broken, "an order was not taken: %.300s", e.msg);
-		r->outside = false;
+		rig_order(r, r->order[i].order, NULL, r->order[i].full);
 	}
 }
 
@@ -128,7 +136,11 @@ static int send_or_die(void *ctx, const struct http_req *q, struct http_res *a, 
 	if (is_write(q))
 		check_announced(r);
 	check_watched(r, q);
+	if (r->ask)
+		r->ask(r, q);
 	rc = sim_send(r->sim, q, a, e);
+	if (!rc && r->heard)
+		r->heard(r, q, a);
 	if (d != RIG_AFTER)
 		return rc;
 	if (!rc)
@@ -140,10 +152,18 @@ static int send_or_die(void *ctx, const struct http_req *q, struct http_res *a, 
 
 char *rig_plan(const char *steps)
 {
-	return xasprintf("{\"name\":\"rig\",\"region\":\"" RIG_REGION "\",\"account\":\"" RIG_ACCOUNT "\",\"rule\":\"" RIG_RULE "\","
+	return rig_plan_with("", "", steps);
+}
+
+char *rig_plan_with(const char *top, const char *watch, const char *steps)
+{
+	const char *poll = strstr(watch, "\"poll\"") ? "" : ",\"poll\":\"PT1M\"";
+
+	return xasprintf("{%s\"name\":\"rig\",\"region\":\"" RIG_REGION "\",\"account\":\"" RIG_ACCOUNT "\",\"rule\":\"" RIG_RULE "\","
 			 "\"blue\":{\"target_group\":\"" RIG_BLUE "\",\"cluster\":\"wiki\",\"service\":\"blue\"},"
 			 "\"green\":{\"target_group\":\"" RIG_GREEN "\",\"cluster\":\"wiki\",\"service\":\"green\"},"
-			 "\"watch\":{\"period\":\"PT1M\",\"poll\":\"PT1M\",\"alarms\":[\"wiki-5xx\"]},\"steps\":[%s]}", steps);
+			 "\"watch\":{\"period\":\"PT1M\",\"alarms\":[\"wiki-5xx\"]%s%s},\"steps\":[%s]}", top, poll, watch,
+			 steps);
 }
 
 static int begin(struct rig *r, const char *text)
@@ -202,7 +222,7 @@ void rig_close_process(struct rig *r)
 	r->store = NULL;
 }
 
-static int open_process(struct rig *r, struct err *e)
+int rig_open_process(struct rig *r, struct err *e)
 {
 	char holder[32];
 
@@ -214,8 +234,17 @@ static int open_process(struct rig *r, struct err *e)
 	r->creds = cred_chain_new(&r->http, sim_clock(r->sim));
 	return engine_open(&(struct engine_opts){ .store = r->store, .kinds = r->kinds, .clock = sim_clock(r->sim),
 						  .http = &r->http, .creds = r->creds, .run = r->id, .actor = "tester",
-						  .holder = holder, .simulated = true, .seed = (uint64_t)r->processes },
+						  .holder = holder, .simulated = !r->programs, .seed = (uint64_t)r->processes },
 			   &r->en, e);
+}
+
+static void saw(void *ctx, struct engine *en)
+{
+	struct rig *r = ctx;
+
+	(void)en;
+	if (r->see && !r->dead)
+		r->see(r);
 }
 
 static int drive(struct rig *r, struct err *e)
@@ -225,7 +254,7 @@ static int drive(struct rig *r, struct err *e)
 	if (engine_claim(r->en, e))
 		return -1;
 	/* A journal that loses its disk is retried for ever: the test says how long. */
-	rc = engine_drive(r->en, NULL, NULL, &r->dead, e);
+	rc = engine_drive(r->en, saw, r, &r->dead, e);
 	return rc;
 }
 
@@ -235,7 +264,7 @@ int rig_process(struct rig *r)
 	int rc;
 
 	current = r;
-	rc = open_process(r, &e);
+	rc = rig_open_process(r, &e);
 	if (!rc)
 		rc = drive(r, &e);
 	if (r->dead)

@@ -44,6 +44,11 @@ struct rig {
 	int64_t longest_gap;      /* between two looks, ms, while the process lived */
 	uint64_t modify_rules;    /* that were sent */
 	char broken[400];         /* the first invariant that was seen broken; "" none */
+	/* What a test does meanwhile; each may be NULL. */
+	void (*see)(struct rig *r);                           /* after every tick, and while it waits */
+	void (*ask)(struct rig *r, const struct http_req *q); /* before a request leaves */
+	void (*heard)(struct rig *r, const struct http_req *q, struct http_res *a); /* before its answer is read */
+	bool programs;            /* hooks start real programs */
 };
 
 struct rig *rig_new(const char *plan, const struct sim_opts *world, const struct step_kind *const *kinds);
@@ -53,6 +58,12 @@ void rig_free(struct rig *r);
 int rig_process(struct rig *r);
 const struct run *rig_run(struct rig *r); /* of the last process; NULL when it could not open */
 void rig_close_process(struct rig *r);
+/* Opens the next process and does nothing with it: engine_claim is the test's. */
+int rig_open_process(struct rig *r, struct err *e);
+/* Somebody else's process gives an order. id NULL: a fresh one. */
+int rig_order(struct rig *r, const char *order, const char *id, bool full);
 /* Steps of a plan around them: preamble with watch and ARNs, then `steps`. Caller frees. */
 char *rig_plan(const char *steps);
+/* The same with more keys: of the plan ("\"call\":[...],") and of its watch (",\"on_hold\":..."). */
+char *rig_plan_with(const char *top, const char *watch, const char *steps);
 #endif
