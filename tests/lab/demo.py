@@ -265,9 +265,10 @@ def main(name=''):
     if name not in FAULTS:
         print(f"FAULT is one of: {' '.join(n for n in FAULTS if n)}, or not set", file=sys.stderr)
         return 2
-    lab = labs.Lab(say=say)
-    labs.on_signals(lab)
+    lab = None
+    labs.on_signals()
     try:
+        lab = labs.Lab(say=say)
         lab.start()
         return carry_out(lab, name)
     except KeyboardInterrupt:
@@ -277,4 +278,5 @@ def main(name=''):
         say(str(e))
         return 1
     finally:
-        lab.stop()
+        if lab:
+            lab.stop()

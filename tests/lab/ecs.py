@@ -103,7 +103,7 @@ class Task:
         with open(self.short + '.conf', 'w') as f:
             f.write(FPM.format(log=os.path.join(self.ecs.procs.log_dir, f'php-{self.service.name}.log'),
                                sock=self.short + '.sock', children=CHILDREN))
-        argv = [php_fpm(), '-d', 'opcache.max_accelerated_files=20000', '-d', 'opcache.memory_consumption=96',
+        argv = [php_fpm(), '-d', 'opcache.max_accelerated_files=20000', '-d', 'opcache.memory_consumption=96', '-d', 'opcache.validate_timestamps=0',
                 '-y', self.short + '.conf']
         if os.getuid() == 0:
             argv.insert(1, '-R')

@@ -4,6 +4,7 @@
     lab.py rehearse      a whole shift driven by boto3: proves the lab alone
     lab.py demo [FAULT]  a whole cutover by build/cutover
 """
+import fcntl
 import http.client
 import os
 import shutil
@@ -38,6 +39,7 @@ ALARM = 'lab-balancer-5xx'
 class Lab:
     def __init__(self, directory=LAB, say=lambda text: None):
         self.say, self.directory = say, directory
+        self.only_one = only_one(directory)
         self.out = os.path.join(directory, 'run')      # what is kept of a run
         shutil.rmtree(self.out, ignore_errors=True)
         os.makedirs(self.out)
@@ -152,7 +154,10 @@ class Lab:
         connection = http.client.HTTPConnection('127.0.0.1', self.plane.ports['prod'], timeout=30)
         try:
             connection.request('GET', path)
-            connection.getresponse().read()
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status != 200:
+                raise RuntimeError(f'{path} answers {answer.status}: {body[:200]!r}; logs are in {self.procs.log_dir}')
         finally:
             connection.close()
 
@@ -212,7 +217,21 @@ class Lab:
         shutil.rmtree(self.tmp, ignore_errors=True)
 
 
-def on_signals(lab):
+def only_one(directory):
+    """A lock held as long as the process lives: two labs would take each other's files."""
+    lock = open(os.path.join(directory, 'lock'), 'a+')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise RuntimeError(f'another lab runs in {directory} (process {lock.read().strip()}): one at a time') from None
+    lock.truncate(0)
+    lock.write(f'{os.getpid()}\n')
+    lock.flush()
+    return lock
+
+
+def on_signals():
     """SIGTERM and SIGHUP end the lab as an exception, so that `finally` tears it down."""
     def end(number, frame):
         raise SystemExit(128 + number)
@@ -221,9 +240,10 @@ def on_signals(lab):
 
 
 def up():
-    lab = Lab(say=lambda text: print('lab:', text, file=sys.stderr, flush=True))
-    on_signals(lab)
+    lab = None
+    on_signals()
     try:
+        lab = Lab(say=lambda text: print('lab:', text, file=sys.stderr, flush=True))
         lab.start()
         lab.start_load()
         for name, value in lab.environment().items():
@@ -231,8 +251,11 @@ def up():
         signal.pause()
     except KeyboardInterrupt:
         pass
+    except RuntimeError as e:
+        sys.exit(f'lab: {e}')
     finally:
-        lab.stop()
+        if lab:
+            lab.stop()
 
 
 def main():

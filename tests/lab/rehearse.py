@@ -52,16 +52,18 @@ def numbers(cloudwatch, lab, green, seconds):
 
 
 def main():
-    lab = labs.Lab(say=lambda text: print('lab:', text, flush=True))
-    labs.on_signals(lab)
+    lab = None
+    labs.on_signals()
     try:
+        lab = labs.Lab(say=lambda text: print('lab:', text, flush=True))
         lab.start()
         lab.start_load()
         return run(lab)
     except KeyboardInterrupt:
         return 130
     finally:
-        lab.stop()
+        if lab:
+            lab.stop()
 
 
 def run(lab):
