@@ -200,7 +200,7 @@ int cli_fail(const struct err *e)
 	}
 }
 
-static char *state_path(const struct cli *c)
+char *cli_state_path(const struct cli *c)
 {
 	const char *env = getenv("CUTOVER_STATE"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
@@ -215,7 +215,7 @@ static char *state_path(const struct cli *c)
 
 int cli_store(const struct cli *c, struct store **out, struct err *e)
 {
-	autofree char *path = state_path(c), *dir = xstrdup(path);
+	autofree char *path = cli_state_path(c), *dir = xstrdup(path);
 
 	if (strcmp(path, ":memory:") && file_mkdirs(dirname(dir), e))
 		return -1;

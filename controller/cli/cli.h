@@ -51,6 +51,7 @@ const char *cli_arg(const struct cli *c, int i);            /* NULL: not given *
 /* Prints "cutover: message" and gives the exit code of its kind. */
 int cli_fail(const struct err *e);
 int cli_usage(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+char *cli_state_path(const struct cli *c); /* the journal's file; caller frees */
 /* Opens the journal; folders are made. */
 int cli_store(const struct cli *c, struct store **out, struct err *e);
 /* The run that RUN names (a prefix is enough; none: the newest). Caller frees. */

@@ -142,8 +142,10 @@ static int show_end(struct show *sh, const struct run *r)
 
 	show_run(sh, r, "");
 	if (!sh->cli->json) {
+		autofree char *path = cli_state_path(sh->cli);
+
 		say_outcome(r, &text);
-		fputs(text.p, stdout);
+		printf("%sjournal %s: `cutover report %s` tells it\n", text.p, path, r->id);
 	}
 	fflush(stdout);
 	return run_exit_code(r);
