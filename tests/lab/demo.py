@@ -74,6 +74,9 @@ FAULTS = {
 }
 
 
+INTERRUPTED = Fault('Ctrl-C', ROLLED_BACK, None)
+
+
 def say(text):
     print('lab: ' + text, file=sys.stderr, flush=True)
 
@@ -90,7 +93,7 @@ class Run:
 
     def cutover(self, *args):
         """Runs the program on our terminal; its exit status, negative when a signal ended it."""
-        self.child = subprocess.Popen([PROGRAM, *args], env=self.env)
+        self.child = subprocess.Popen(['setpriv', '--pdeathsig', 'KILL', PROGRAM, *args], env=self.env)
         try:
             return self.child.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -98,7 +101,7 @@ class Run:
             self.end_child()
             return None
         except KeyboardInterrupt:  # the program got the signal too, and takes traffic back first
-            self.notes.append('interrupted')
+            self.fault = INTERRUPTED
             return self.after_interrupt()
 
     def after_interrupt(self):
@@ -245,6 +248,13 @@ def carry_out(lab, name):
     lab.start_load()
     time.sleep(6)  # CloudWatch has numbers of blue before anybody asks
     run.start_fault()
+    try:
+        return carry_through(run, lab)
+    finally:
+        run.end_child()
+
+
+def carry_through(run, lab):
     say(f"blue {lab.wiki.blue}, green {lab.wiki.green}; readers and editors are on {lab.wiki.server}; {run.fault.about}")
     began = time.time()
     status = run.drive()

@@ -43,7 +43,7 @@ class Lab:
         self.out = os.path.join(directory, 'run')      # what is kept of a run
         shutil.rmtree(self.out, ignore_errors=True)
         os.makedirs(self.out)
-        self.tmp = tempfile.mkdtemp(prefix='cutover-lab-')  # sockets: their paths must be short
+        self.tmp = self.short_folder()
         self.procs = Procs(os.path.join(self.out, 'log'))
         self.api = Api(open(os.path.join(self.out, 'api.jsonl'), 'w'))
         self.metrics = cloudwatch.Metrics()
@@ -54,6 +54,17 @@ class Lab:
         self.ecs = Ecs(self.procs, self.tmp, self.wiki, self.health)
         self.keys, self.made, self.load, self.stopping = {}, {}, None, threading.Event()
         self.parts = []
+
+    def short_folder(self):
+        """For sockets, whose paths must be short. One that a killed lab left is removed."""
+        note = os.path.join(self.directory, 'tmp')
+        if os.path.exists(note):
+            with open(note) as f:
+                shutil.rmtree(f.read().strip(), ignore_errors=True)
+        made = tempfile.mkdtemp(prefix='cutover-lab-')
+        with open(note, 'w') as f:
+            f.write(made)
+        return made
 
     def client(self, who, service):
         """A boto3 client of the lab's API, signing with that principal's key."""
