@@ -156,8 +156,9 @@ static char *lowered(const char *s)
 
 static void drop_last_part(struct buf *b)
 {
-	while (b->len && b->p[--b->len] != '/')
-		;
+	while (b->len && b->p[b->len - 1] != '/')
+		b->len--;
+	b->len -= b->len > 0; /* and the slash */
 	if (b->p)
 		b->p[b->len] = '\0';
 }

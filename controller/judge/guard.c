@@ -161,7 +161,7 @@ static bool blind(const struct evidence *ev, const struct judge_limits *lim, str
 
 	if (ev->behind >= (size_t)lim->blind_periods)
 		return say(v, VERDICT_BLIND, "no-answer", "CloudWatch has not answered for %zu closed periods", ev->behind);
-	for (size_t i = ev->n; i-- > ev->stage_from && is_dark(ev, i);)
+	for (size_t i = ev->n; i > ev->stage_from && is_dark(ev, i - 1); i--)
 		dark++;
 	if (ev->green_permille > 0 && dark >= (size_t)lim->blind_periods)
 		return say(v, VERDICT_BLIND, "no-green", "green has weight but no request was counted for %zu closed periods",

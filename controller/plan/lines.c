@@ -42,7 +42,10 @@ static bool skip_string(struct scan *s)
 	for (; s->p < s->end && *s->p != '"' && *s->p != '\n'; s->p++)
 		if (*s->p == '\\' && s->p + 1 < s->end && s->p[1] != '\n')
 			s->p++;
-	return s->p < s->end && *s->p++ == '"';
+	if (s->p >= s->end || *s->p != '"')
+		return false;
+	s->p++;
+	return true;
 }
 
 static char *scan_key(struct scan *s)
