@@ -3,6 +3,7 @@
 # Objects lie in build/<kind>/ so that kinds never mix: release, asan, fuzz.
 .DEFAULT_GOAL := all
 SHELL := /bin/bash
+.SECONDARY: # objects are kept: a second run is quick
 PREFIX ?= /usr/local
 CC ?= gcc
 V ?= 0
