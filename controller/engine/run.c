@@ -190,6 +190,7 @@ static int fold_weights(struct run *r, const struct event *ev, const json_t *bod
 	t->known = true;
 	t->left_blue = (int)json_num(body, "blue", 0);
 	t->left_green = (int)json_num(body, "green", 0);
+	t->taken = r->state == RUN_BACK && t->left_green <= 0;
 	t->since = ev->at;
 	return 0;
 }
@@ -328,6 +329,7 @@ static int fold_attempt(struct run *r, const struct event *ev, const json_t *bod
 static int fold_back(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
 	r->proved = 0;
+	r->traffic.taken = false;
 	return transit(r, ev, body, e);
 }
 

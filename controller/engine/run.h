@@ -21,6 +21,7 @@ struct run_step {
 struct run_traffic {
 	json_t *baseline;    /* [{"arn","weight"}] before any attempt; NULL until first looked at */
 	bool known;          /* left_* are what we last read back */
+	bool taken;          /* on this way back green was read back without weight */
 	int left_blue, left_green;   /* -1: the rule does not name the group */
 	bool writing;        /* intended, not yet read back */
 	int to_blue, to_green;

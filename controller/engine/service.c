@@ -80,6 +80,14 @@ int step_green_permille(const struct step_run *r)
 	return t->known ? traffic_permille(&w) : 0;
 }
 
+int step_green_intended(const struct step_run *r)
+{
+	const struct run_traffic *t = &r->engine->run->traffic;
+	struct weights w = { t->to_blue, t->to_green };
+
+	return t->writing ? traffic_permille(&w) : step_green_permille(r);
+}
+
 enum step_answer step_asked(const struct step_run *r, char *who, size_t size)
 {
 	const struct run *run = r->engine->run;

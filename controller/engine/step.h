@@ -124,6 +124,8 @@ struct verdict;
 const struct verdict *step_verdict_now(const struct step_run *r);
 int64_t step_weight_since(const struct step_run *r); /* wall ms the present weight was read back; 0: not by this run */
 int step_green_permille(const struct step_run *r);
+/* The same, or what a write sets whose end was not read yet. */
+int step_green_intended(const struct step_run *r);
 /* Has somebody ordered this? promote answers approve steps and ends bakes. */
 enum step_answer { ANSWER_NONE, ANSWER_YES, ANSWER_NO };
 enum step_answer step_asked(const struct step_run *r, char *who, size_t size);

@@ -264,7 +264,7 @@ enum step_verdict traffic_back(struct engine *en, struct err *e)
 	if (whose != TRAFFIC_STALE && now.green <= 0 && now.blue > 0)
 		return settle(en, &now, e);
 	/* Weights somebody set after our own write back: fighting helps nobody. */
-	if (whose == TRAFFIC_FOREIGN && t->known && t->left_green <= 0)
+	if (whose == TRAFFIC_FOREIGN && t->taken)
 		return err_set(e, ERR_GATE, "somebody else set the weights to blue %d, green %d after this run took traffic back",
 			       now.blue, now.green), STEP_FAIL;
 	if (!blue_can_serve(en))

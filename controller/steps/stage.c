@@ -24,10 +24,18 @@ static enum step_verdict not_ready(struct step_run *r, const struct elb_health *
 }
 
 /* A target group that no rule names is not health-checked: green goes on the
- * rule with the share it has, mostly 0, before it is asked for its health. */
+ * rule with the share it has, mostly 0, before it is asked for its health. A
+ * raise whose end was not read has put it there, and must not be taken back. */
+static enum step_verdict put_on_the_rule(struct step_run *r, struct err *e)
+{
+	int share = step_green_permille(r);
+
+	return step_green_intended(r) > share ? STEP_DONE : step_traffic(r, share, e);
+}
+
 static enum step_verdict wait_until_green_is_ready(struct step_run *r, struct err *e)
 {
-	enum step_verdict v = step_traffic(r, step_green_permille(r), e);
+	enum step_verdict v = put_on_the_rule(r, e);
 	struct elb_health blue, green;
 	int need;
 

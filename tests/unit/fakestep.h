@@ -100,6 +100,7 @@ enum step_verdict step_traffic(struct step_run *r, int permille, struct err *e)
 const struct verdict *step_verdict_now(const struct step_run *r) { return &fake_of(r)->verdict; }
 int64_t step_weight_since(const struct step_run *r) { return fake_of(r)->weight_since; }
 int step_green_permille(const struct step_run *r) { return fake_of(r)->permille; }
+int step_green_intended(const struct step_run *r) { return step_green_permille(r); }
 
 enum step_answer step_asked(const struct step_run *r, char *who, size_t size)
 {

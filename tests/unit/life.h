@@ -26,7 +26,7 @@
 struct life {
 	bool once, on;
 	int64_t at;
-	uint64_t n, writes;
+	uint64_t n, writes, at_most;
 	char broken[200];
 };
 extern struct life my;
