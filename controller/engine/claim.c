@@ -90,7 +90,7 @@ static int outwait(struct engine *en, struct err *e)
 	if (store_beats(en->store, en->run->id, &first, e))
 		return -1;
 	while (clock_mono(en->clock) - from < ENGINE_LEASE_MS + HTTP_TIMEOUT_MS) {
-		clock_sleep(en->clock, 500);
+		clock_sleep(en->clock, 1000);
 		if (store_beats(en->store, en->run->id, &now, e) || run_catch_up(en->run, en->store, e))
 			return -1;
 		if (now != first)
