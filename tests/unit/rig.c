@@ -243,7 +243,10 @@ static void saw(void *ctx, struct engine *en)
 	struct rig *r = ctx;
 
 	(void)en;
-	if (r->see && !r->dead)
+	if (r->dead)
+		return;
+	give_orders(r); /* a paused run may ask AWS nothing any more, and its resume must come all the same */
+	if (r->see)
 		r->see(r);
 }
 
