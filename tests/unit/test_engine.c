@@ -763,6 +763,31 @@ static void refused_run_touched_nothing(void **state)
 	assert_refused(r, "run other is under way on the same rule");
 }
 
+static void say_sticky(struct rig *r, const struct http_req *q, struct http_res *a)
+{
+	static const char off[] = "<Enabled>false</Enabled>", on[] = "<Enabled>true</Enabled><DurationSeconds>3600</DurationSeconds>";
+	char *p = is_call(q, "DescribeRules") ? strstr(a->body, off) : NULL;
+	char *with;
+
+	(void)r;
+	if (!p)
+		return;
+	with = xasprintf("%.*s%s%s", (int)(p - a->body), a->body, on, p + strlen(off));
+	free(a->body);
+	a->body = with;
+	a->nbody = strlen(with);
+}
+
+/* argo-rollouts#1572, #2726: users who stay where they are mix both versions. */
+static void a_sticky_rule_is_refused(void **state)
+{
+	struct rig *r = life_new(LOOK SHIFT PROMOTE);
+
+	(void)state;
+	r->heard = say_sticky;
+	assert_refused(r, "stickiness (3600 s)");
+}
+
 static void a_refused_run_can_be_tried_again(void **state)
 {
 	struct rig *r = life_new(LOOK SHIFT PROMOTE);
@@ -834,6 +859,7 @@ int main(void)
 		cmocka_unit_test(unknown_event_in_journal_is_refused),
 		cmocka_unit_test(a_line_that_no_state_allows_is_refused),
 		cmocka_unit_test(refused_run_touched_nothing),
+		cmocka_unit_test(a_sticky_rule_is_refused),
 		cmocka_unit_test(a_refused_run_can_be_tried_again),
 		cmocka_unit_test(the_plans_deadline_takes_traffic_back),
 		cmocka_unit_test(every_state_has_its_exit_code),

@@ -236,6 +236,90 @@ static void both_sick_holds_and_does_not_flap(void **state)
 	life_over(r);
 }
 
+/* wikitech 2023-01-17: judged on what was counted before the new version served. */
+static void evidence_of_one_stage_does_not_count_in_the_next(void **state)
+{
+	struct rig *r = life_new(LOOK SHIFT PROMOTE);
+	autojson json_t *v = NULL;
+
+	(void)state;
+	life_to(r, RUN_PROMOTED);
+	for (int i = 1; json_num(v, "permille", 0) < 1000; i++) {
+		json_decref(v);
+		v = line(r, "verdict", i);
+		assert_non_null(v);
+	}
+	assert_string_equal(json_str(v, "verdict", ""), "HOLD");
+	assert_true(json_real_value(json_object_get(json_object_get(v, "green"), "requests")) < 1);
+	assert_true(line_at(r, "promoted", 1) - line_at(r, "weights", 3) >= 3 * MINUTE); /* a closed period of its own */
+	life_over(r);
+}
+
+static double newest_point(const json_t *results)
+{
+	double newest = 0;
+	size_t i, k;
+	json_t *m, *at;
+
+	json_array_foreach(results, i, m)
+		json_array_foreach(json_object_get(m, "Timestamps"), k, at)
+			newest = json_number_value(at) > newest ? json_number_value(at) : newest;
+	return newest;
+}
+
+static void hide_point(json_t *metric, double at)
+{
+	json_t *times = json_object_get(metric, "Timestamps"), *t;
+	size_t i;
+
+	json_array_foreach(times, i, t)
+		if (json_number_value(t) >= at) {
+			json_array_remove(times, i);
+			json_array_remove(json_object_get(metric, "Values"), i);
+			my.n++;
+			return;
+		}
+}
+
+/* CloudWatch counts the newest period's 5xx only in its next answer. */
+static void errors_come_late(struct rig *r, const struct http_req *q, struct http_res *a)
+{
+	autojson json_t *j = strstr(q->url, "monitoring") && is_call(q, "GetMetricData") ? json_loads(a->body, 0, NULL) : NULL;
+	json_t *results = json_object_get(j, "MetricDataResults"), *m;
+	double newest = newest_point(results);
+	size_t i;
+
+	(void)r;
+	if (json_array_size(results) != 8) /* the watch's question: four metrics of two colours */
+		return;
+	json_array_foreach(results, i, m)
+		if (strtol(json_str(m, "Id", "m0") + 1, NULL, 10) % 4 == 1)
+			hide_point(m, newest);
+	free(a->body);
+	a->body = json_flat(j);
+	a->nbody = strlen(a->body);
+}
+
+static void errors_at_25(struct rig *r)
+{
+	if (first_time(on_green(r, 250)))
+		sim_green_errors(r->sim, 0.5);
+}
+
+/* Netflix/atlas#1300, keda#2242: the load balancer's last minutes are revised. */
+static void late_points_are_read_again(void **state)
+{
+	struct rig *r = life_new(LOOK LONG_SHIFT PROMOTE);
+
+	(void)state;
+	r->see = errors_at_25;
+	r->heard = errors_come_late;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_true(my.n > 0);
+	assert_why(r, "green failed");
+	life_over(r);
+}
+
 /* flagger#1810: what was measured, not only that it failed. */
 static void a_rollback_says_what_was_measured(void **state)
 {
@@ -772,6 +856,8 @@ int main(void)
 		cmocka_unit_test(too_little_evidence_may_be_a_persons_to_judge),
 		cmocka_unit_test(a_blind_watch_goes_back),
 		cmocka_unit_test(both_sick_holds_and_does_not_flap),
+		cmocka_unit_test(evidence_of_one_stage_does_not_count_in_the_next),
+		cmocka_unit_test(late_points_are_read_again),
 		cmocka_unit_test(a_rollback_says_what_was_measured),
 		cmocka_unit_test(green_without_healthy_targets_gets_no_traffic),
 		cmocka_unit_test(green_without_enough_healthy_targets_gets_no_traffic),
