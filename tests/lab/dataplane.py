@@ -33,7 +33,7 @@ defaults
   timeout server 15s
   timeout http-keep-alive 60s
   retries 0
-  option http-keep-alive
+  option http-server-close
   log-format "%b|%s|%ST|%Tr|%tsc|%f"
 '''
 FRONTEND = '''

@@ -121,8 +121,8 @@ class Wiki:
             shutil.rmtree(old)
         os.makedirs(cold)
         data = os.path.join(cold, 'data')
-        self.secret = {'db': secrets.token_hex(16), 'key': secrets.token_hex(32), 'admin': secrets.token_urlsafe(16),
-                       'editors': {f'Editor{i}': secrets.token_urlsafe(16) for i in range(1, EDITORS + 1)}}
+        self.secret = {'db': secrets.token_hex(16), 'key': secrets.token_hex(32), 'admin': 'pw' + secrets.token_hex(12),
+                       'editors': {f'Editor{i}': 'pw' + secrets.token_hex(12) for i in range(1, EDITORS + 1)}}
         log = os.path.join(self.procs.log_dir, 'install.log')
         with open(log, 'w') as out:
             self.install_into(data, out)
@@ -131,9 +131,11 @@ class Wiki:
 
     def install_into(self, data, out):
         user = 'root' if os.getuid() == 0 else os.environ.get('USER') or subprocess.getoutput('id -un')
-        subprocess.run(['mariadb-install-db', '--no-defaults', '--user=' + user, '--datadir=' + data,
-                        '--auth-root-authentication-method=normal', '--skip-test-db', '--innodb-log-file-size=16M'],
-                       stdout=out, stderr=out, check=True)
+        done = subprocess.run(  # --force: the machine's own name need not resolve
+            ['mariadb-install-db', '--no-defaults', '--force', '--skip-name-resolve', '--user=' + user, '--datadir=' + data,
+             '--auth-root-authentication-method=normal', '--skip-test-db', '--innodb-log-file-size=16M'], stdout=out, stderr=out)
+        if done.returncode:
+            raise RuntimeError(f'MariaDB could not be installed: see {out.name}')
         self.mariadbd(data)
         self.sql(f"CREATE USER mwlab@'127.0.0.1' IDENTIFIED BY '{self.secret['db']}';"
                  "GRANT ALL ON labwiki.* TO mwlab@'127.0.0.1';")
@@ -149,7 +151,7 @@ class Wiki:
                  '--server', self.server, '--scriptpath', '', '--pass', self.secret['admin'], '--confpath', self.run,
                  '--skins', 'Vector', 'Lab Wiki', 'Admin')
         if not os.path.exists(settings):  # it may fail with status 0
-            raise RuntimeError('the installer of MediaWiki failed: see install.log')
+            raise RuntimeError(f'the installer of MediaWiki failed: see {out.name}')
         os.remove(settings)
         shutil.copyfile(os.path.join(HERE, 'LocalSettings.php'), mine)
         self.php(out, 'importTextFiles', '--user', 'Admin', '--overwrite', *self.write_pages())
@@ -183,7 +185,7 @@ class Wiki:
         done = subprocess.run(['php', *runner, *args], stdout=out, stderr=out, env={**os.environ, **self.environment(cache)},
                               stdin=subprocess.DEVNULL)
         if done.returncode:
-            raise RuntimeError(f'{script} of MediaWiki failed: see install.log')
+            raise RuntimeError(f'{script} of MediaWiki failed: see {out.name}')
 
     # --- the truth ---------------------------------------------------------------
 
