@@ -41,14 +41,28 @@ static enum err_kind kind_of(int rc)
 	}
 }
 
+/* What a person can do about it. */
+static const char *hint_of(int rc)
+{
+	if (rc == SQLITE_READONLY_DBMOVED)
+		return "; the file was moved or removed: nothing is sent to AWS until it is back";
+	switch (rc & 0xff) {
+	case SQLITE_FULL:
+	case SQLITE_IOERR:
+		return "; nothing is sent to AWS until it can be written: make room on its disk";
+	case SQLITE_READONLY:
+		return "; nothing is sent to AWS until it can be written";
+	default:
+		return "";
+	}
+}
+
 static int sql_err(struct store *s, const char *doing, struct err *e)
 {
 	int rc = sqlite3_extended_errcode(s->db);
-	const char *hint = (rc & 0xff) == SQLITE_FULL || (rc & 0xff) == SQLITE_IOERR ?
-		"; nothing is sent to AWS until it can be written: make room on its disk" : "";
 
 	return err_set(e, kind_of(rc), "cannot %s the journal %s: %s%s", doing,
-		       sqlite3_db_filename(s->db, "main"), sqlite3_errmsg(s->db), hint);
+		       sqlite3_db_filename(s->db, "main"), sqlite3_errmsg(s->db), hint_of(rc));
 }
 
 static int exec(struct store *s, const char *sql, struct err *e)
