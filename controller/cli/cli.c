@@ -200,6 +200,14 @@ int cli_fail(const struct err *e)
 	}
 }
 
+void cli_print_json(json_t *doc)
+{
+	autojson json_t *mine = doc;
+	autofree char *text = json_flat(mine);
+
+	puts(text);
+}
+
 char *cli_state_path(const struct cli *c)
 {
 	const char *env = getenv("CUTOVER_STATE"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");

@@ -3,6 +3,8 @@
 #ifndef CUTOVER_CLI_CLI_H
 #define CUTOVER_CLI_CLI_H
 
+#include "base/json.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -52,6 +54,8 @@ const char *cli_arg(const struct cli *c, int i);            /* NULL: not given *
 int cli_fail(const struct err *e);
 int cli_usage(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *cli_state_path(const struct cli *c); /* the journal's file; caller frees */
+/* Prints a document on one line and gives it back to whom it belongs: nobody. */
+void cli_print_json(json_t *doc);
 /* Opens the journal; folders are made. */
 int cli_store(const struct cli *c, struct store **out, struct err *e);
 /* The run that RUN names (a prefix is enough; none: the newest). Caller frees. */

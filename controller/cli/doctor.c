@@ -16,11 +16,15 @@
 #include <string.h>
 
 static int bad;
+static json_t *rows; /* NULL: for people */
 
 static void tell(bool ok, const char *what, const char *fact)
 {
-	printf("%-6s %-14s %s\n", ok ? "ok" : "BAD", what, fact);
 	bad += !ok;
+	if (rows)
+		json_array_append_new(rows, json_pack("{s:b, s:s, s:o}", "ok", ok, "what", what, "fact", json_text(fact)));
+	else
+		printf("%-6s %-14s %s\n", ok ? "ok" : "BAD", what, fact);
 }
 
 static void libraries(void)
@@ -92,9 +96,12 @@ static void credentials(void)
 static int run(struct cli *c)
 {
 	bad = 0;
+	rows = c->json ? json_array() : NULL;
 	libraries();
 	journal(c);
 	credentials();
+	if (rows)
+		cli_print_json(json_pack("{s:b, s:o}", "ok", !bad, "looked_at", rows));
 	return bad ? CUTOVER_EXIT_REFUSED : CUTOVER_EXIT_OK;
 }
 

@@ -107,9 +107,11 @@ int order_run(const struct cli *c, const char *order)
 
 	if (cli_store(c, &s, &e) || cli_run(c, s, &id, &e) || check_and_give(c, s, id, k, &e))
 		return cli_fail(&e);
-	if (!orders[k].drive || cli_opt(c, "no-wait")) {
+	if (orders[k].drive && !cli_opt(c, "no-wait"))
+		return drive_run(c, s, id, true);
+	if (c->json)
+		cli_print_json(json_pack("{s:s, s:s}", "run", id, "order", order));
+	else
 		printf("%s ordered for run %s\n", order, id);
-		return CUTOVER_EXIT_OK;
-	}
-	return drive_run(c, s, id, true);
+	return CUTOVER_EXIT_OK;
 }

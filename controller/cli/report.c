@@ -19,37 +19,91 @@ static int print_event(void *ctx, const struct event *ev)
 	return 0;
 }
 
+static int64_t took(const struct run_step *s)
+{
+	return s->ended > s->since ? s->ended - s->since : 0;
+}
+
+static const char *word_of(const struct run_step *s)
+{
+	static const char *const words[] = {
+		[STEP_IS_TODO] = "not begun", [STEP_IS_DOING] = "not finished", [STEP_IS_DONE] = "done",
+		[STEP_IS_UNDONE] = "taken back",
+	};
+
+	return words[s->state];
+}
+
 static void print_steps(const struct run *r)
 {
-	char took[32];
+	char time[32];
 
 	for (size_t i = 0; i < r->plan->nsteps; i++) {
 		const struct run_step *s = &r->step[i];
 
-		duration_say(s->ended > s->since ? s->ended - s->since : 0, took);
+		duration_say(took(s), time);
 		printf("    %-20s %-10s %s\n", r->plan->steps[i].id, r->plan->steps[i].kind->name,
-		       s->state == STEP_IS_DONE ? took : s->state == STEP_IS_UNDONE ? "taken back" :
-		       s->state == STEP_IS_DOING ? "not finished" : "not begun");
+		       s->state == STEP_IS_DONE ? time : word_of(s));
 	}
 }
 
-static int run(struct cli *c)
+static int print_text(struct store *s, const struct run *r, struct err *e)
 {
-	autostore struct store *s = NULL;
 	autobuf struct buf end = BUF_MAX(8192);
-	autorun struct run *r = NULL;
-	autofree char *id = NULL;
-	struct err e = { 0 };
 	char when[21];
 
-	if (cli_store(c, &s, &e) || cli_run(c, s, &id, &e) || run_load(s, id, step_kinds, &r, &e))
-		return cli_fail(&e);
 	clock_iso(r->started, when);
 	say_outcome(r, &end);
 	printf("%s\nstarted %s, attempt %d\n%s\nsteps\n", r->plan->name, when, r->attempt, end.p);
 	print_steps(r);
 	puts("\nwhat happened");
-	if (store_read(s, id, 0, print_event, NULL, &e))
+	return store_read(s, r->id, 0, print_event, NULL, e);
+}
+
+/* --- for programs ----------------------------------------------------------------------- */
+
+static int add_event(void *ctx, const struct event *ev)
+{
+	autofree char *line = say_event_json(ev);
+
+	json_array_append_new(ctx, json_loads(line, 0, NULL));
+	return 0;
+}
+
+static json_t *steps_json(const struct run *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->plan->nsteps; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "id", r->plan->steps[i].id, "do",
+						      r->plan->steps[i].kind->name, "state", word_of(&r->step[i]),
+						      "took_ms", (json_int_t)took(&r->step[i])));
+	return list;
+}
+
+static int print_json(struct store *s, const struct run *r, struct err *e)
+{
+	autojson json_t *events = json_array();
+	char when[21];
+
+	if (store_read(s, r->id, 0, add_event, events, e))
+		return -1;
+	clock_iso(r->started, when);
+	cli_print_json(json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:O}", "run", r->id, "plan", r->plan->name,
+				 "started", when, "attempt", r->attempt, "state", run_state_name(r->state), "exit_code",
+				 run_exit_code(r), "why", json_text(r->why), "steps", steps_json(r), "events", events));
+	return 0;
+}
+
+static int run(struct cli *c)
+{
+	autostore struct store *s = NULL;
+	autorun struct run *r = NULL;
+	autofree char *id = NULL;
+	struct err e = { 0 };
+
+	if (cli_store(c, &s, &e) || cli_run(c, s, &id, &e) || run_load(s, id, step_kinds, &r, &e) ||
+	    (c->json ? print_json : print_text)(s, r, &e))
 		return cli_fail(&e);
 	return CUTOVER_EXIT_OK;
 }

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "base/err.h"
 #include "cli/cli.h"
+#include "cli/load.h"
 #include "cli/say.h"
 #include "engine/engine.h"
 #include "plan/plan.h"
@@ -156,9 +157,37 @@ static int one_run(const struct cli *c, const struct plan *p, uint64_t seed)
 	return o.code;
 }
 
+struct sums {
+	long n;
+	double took, harm, worst; /* minutes; percent of all requests */
+};
+
+static void print_table(const struct sums sum[RUN_STATES], long runs)
+{
+	printf("%-16s %6s %8s %14s %26s %10s\n", "outcome", "runs", "share", "minutes (mean)", "users hurt by green (mean)", "worst");
+	for (int k = 0; k < RUN_STATES; k++)
+		if (sum[k].n)
+			printf("%-16s %6ld %7.1f%% %14.1f %25.4f%% %9.4f%%\n", run_state_name((enum run_state)k), sum[k].n,
+			       100.0 * (double)sum[k].n / (double)runs, sum[k].took / (double)sum[k].n,
+			       sum[k].harm / (double)sum[k].n, sum[k].worst);
+}
+
+static void print_table_json(const struct sums sum[RUN_STATES])
+{
+	json_t *list = json_array();
+
+	for (int k = 0; k < RUN_STATES; k++)
+		if (sum[k].n)
+			json_array_append_new(list, json_pack("{s:s, s:I, s:f, s:f, s:f}", "state",
+				run_state_name((enum run_state)k), "runs", (json_int_t)sum[k].n, "minutes_mean",
+				sum[k].took / (double)sum[k].n, "hurt_percent_mean", sum[k].harm / (double)sum[k].n,
+				"hurt_percent_worst", sum[k].worst));
+	cli_print_json(list);
+}
+
 static int many_runs(const struct cli *c, const struct plan *p, uint64_t seed, long runs)
 {
-	struct { long n; double took, harm, worst; } sum[RUN_STATES] = { { 0 } };
+	struct sums sum[RUN_STATES] = { { 0 } };
 
 	for (long i = 0; i < runs; i++) {
 		struct outcome o = { 0 };
@@ -173,12 +202,10 @@ static int many_runs(const struct cli *c, const struct plan *p, uint64_t seed, l
 		sum[o.state].harm += harm;
 		sum[o.state].worst = harm > sum[o.state].worst ? harm : sum[o.state].worst;
 	}
-	printf("%-16s %6s %8s %14s %26s %10s\n", "outcome", "runs", "share", "minutes (mean)", "users hurt by green (mean)", "worst");
-	for (int k = 0; k < RUN_STATES; k++)
-		if (sum[k].n)
-			printf("%-16s %6ld %7.1f%% %14.1f %25.4f%% %9.4f%%\n", run_state_name((enum run_state)k), sum[k].n,
-			       100.0 * (double)sum[k].n / (double)runs, sum[k].took / (double)sum[k].n,
-			       sum[k].harm / (double)sum[k].n, sum[k].worst);
+	if (c->json)
+		print_table_json(sum);
+	else
+		print_table(sum, runs);
 	return CUTOVER_EXIT_OK;
 }
 
@@ -226,21 +253,15 @@ static long number(const struct cli *c, const char *name, long or)
 
 static int run(struct cli *c)
 {
-	autobuf struct buf text = BUF_MAX(1 << 20);
 	autoplan struct plan *p = NULL;
-	struct plan_errors errs = { 0 };
 	long seed = number(c, "seed", 1), runs = number(c, "runs", 0);
 
 	if (seed < 0 || runs < 0)
 		return cli_usage(c, "--seed and --runs take a number from 1");
 	if (!is_fault(cli_opt(c, "fault")))
 		return list_faults(c);
-	if (plan_load(cli_arg(c, 0), step_kinds, &p, &errs)) {
-		plan_errors_print(&errs, cli_arg(c, 0), &text);
-		fputs(text.p ? text.p : "", stderr);
-		plan_errors_free(&errs);
+	if (load_plan(c, &p))
 		return CUTOVER_EXIT_USAGE;
-	}
 	use_simulated_keys();
 	return runs ? many_runs(c, p, (uint64_t)seed, runs) : one_run(c, p, (uint64_t)seed);
 }

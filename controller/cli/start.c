@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "cli/drive.h"
+#include "cli/load.h"
 #include "engine/engine.h"
 #include "plan/plan.h"
 #include "steps/registry.h"
@@ -10,20 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static int load(const struct cli *c, struct plan **plan)
-{
-	autobuf struct buf text = BUF_MAX(1 << 20);
-	struct plan_errors errs = { 0 };
-	int rc = plan_load(cli_arg(c, 0), step_kinds, plan, &errs);
-
-	if (rc) {
-		plan_errors_print(&errs, cli_arg(c, 0), &text);
-		fputs(text.p ? text.p : "", stderr);
-	}
-	plan_errors_free(&errs);
-	return rc;
-}
 
 /* The child leads its own session: a closed terminal does not reach it. */
 static int detach(void)
@@ -79,7 +66,7 @@ static int run(struct cli *c)
 	struct err e = { 0 };
 	char id[96] = "";
 
-	if (load(c, &plan))
+	if (load_plan(c, &plan))
 		return CUTOVER_EXIT_USAGE;
 	if (begin(c, plan, id, &e))
 		return cli_fail(&e);

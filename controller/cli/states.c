@@ -3,19 +3,41 @@
 
 #include <stdio.h>
 
-static int run(struct cli *c)
+static void print_text(const struct run_transition *t)
 {
-	if (c->json || cli_opt(c, "dot"))
-		puts("digraph cutover {");
+	printf("%-14s --%-12s--> %-14s %s\n", run_state_name(t->from), t->event, run_state_name(t->to), t->about);
+}
+
+static void print_dot(const struct run_transition *t)
+{
+	printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", run_state_name(t->from), run_state_name(t->to), t->event);
+}
+
+static int print_json(void)
+{
+	json_t *list = json_array();
+
 	for (size_t i = 0; i < run_ntransitions; i++) {
 		const struct run_transition *t = &run_transitions[i];
 
-		if (c->json || cli_opt(c, "dot"))
-			printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", run_state_name(t->from), run_state_name(t->to), t->event);
-		else
-			printf("%-14s --%-12s--> %-14s %s\n", run_state_name(t->from), t->event, run_state_name(t->to), t->about);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "from", run_state_name(t->from), "event",
+						      t->event, "to", run_state_name(t->to), "about", t->about));
 	}
-	if (c->json || cli_opt(c, "dot"))
+	cli_print_json(list);
+	return CUTOVER_EXIT_OK;
+}
+
+static int run(struct cli *c)
+{
+	bool dot = cli_opt(c, "dot") != NULL;
+
+	if (c->json)
+		return print_json();
+	if (dot)
+		puts("digraph cutover {");
+	for (size_t i = 0; i < run_ntransitions; i++)
+		(dot ? print_dot : print_text)(&run_transitions[i]);
+	if (dot)
 		puts("}");
 	return CUTOVER_EXIT_OK;
 }
