@@ -84,10 +84,13 @@ check: build/.deps-check
 	$(Q)$(MAKE) --no-print-directory build/cutover units fuzz tools
 	$(Q)tests/run
 
-# Programs that tests drive, built as the unit tests are.
+# Programs that tests drive, built as the unit tests are; the program itself among them.
 TOOLS := $(patsubst tests/tools/%.c,build/asan/tools/%,$(sort $(wildcard tests/tools/*.c)))
 .PHONY: tools
-tools: $(TOOLS)
+tools: $(TOOLS) build/asan/cutover
+build/asan/cutover: build/asan/main.o $(ASAN_LIB)
+	@echo '  LD   $@'
+	$(Q)$(CC) $(SANITIZE) -o $@ $< $(ASAN_LIB) $(base_libs)
 build/asan/tools/%: tests/tools/%.c $(ASAN_LIB)
 	@mkdir -p $(@D); echo '  LD   $@'
 	$(Q)$(CC) $(base_cflags) -Itests/unit -O1 $(SANITIZE) -o $@ $< $(ASAN_LIB) $(base_libs)

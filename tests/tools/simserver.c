@@ -43,6 +43,7 @@ struct conn {
 
 struct server {
 	struct sim *sim;
+	int64_t skew_ms; /* of the world's clock; Date says so in every answer */
 	FILE *log;
 	int listener, port;
 	struct conn conn[CONNS];
@@ -71,12 +72,12 @@ static int64_t now_ns(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-static void catch_up(struct sim *s)
+static void catch_up(struct server *sv)
 {
-	int64_t behind = clock_wall(&clock_real) - clock_wall(sim_clock(s));
+	int64_t behind = clock_wall(&clock_real) + sv->skew_ms - clock_wall(sim_clock(sv->sim));
 
 	if (behind > 0)
-		clock_sleep(sim_clock(s), behind);
+		clock_sleep(sim_clock(sv->sim), behind);
 }
 
 /* --- reading ------------------------------------------------------------------ */
@@ -205,12 +206,16 @@ static int send_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-static int send_answer(const struct conn *c, const struct http_res *a, bool last)
+static int send_answer(struct server *sv, const struct conn *c, const struct http_res *a, bool last)
 {
 	autobuf struct buf out = BUF_MAX(HTTP_ANSWER_MAX);
+	time_t now = clock_wall(sim_clock(sv->sim)) / 1000;
+	char date[64];
+	struct tm tm;
 
-	buf_addf(&out, "HTTP/1.1 %d Simulated\r\n%sContent-Length: %zu\r\nConnection: %s\r\n\r\n", a->status,
-		 a->head, a->nbody, last ? "close" : "keep-alive");
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	buf_addf(&out, "HTTP/1.1 %d Simulated\r\nDate: %s\r\n%sContent-Length: %zu\r\nConnection: %s\r\n\r\n", a->status,
+		 date, a->head, a->nbody, last ? "close" : "keep-alive");
 	buf_add(&out, a->body, a->nbody);
 	return out.full ? -1 : send_all(c->fd, out.p, out.len);
 }
@@ -227,8 +232,8 @@ static int answer(struct server *sv, const struct conn *c, const struct asked *q
 	struct err e = { 0 };
 	int rc;
 
-	catch_up(sv->sim);
-	rc = sim_send(sv->sim, &r, &a, &e) || send_answer(c, &a, last) ? -1 : 0;
+	catch_up(sv);
+	rc = sim_send(sv->sim, &r, &a, &e) || send_answer(sv, c, &a, last) ? -1 : 0;
 	log_request(sv, q, a.status);
 	return last ? -1 : rc;
 }
@@ -318,7 +323,7 @@ static void serve(struct server *sv, const sigset_t *waiting)
 			p[2 + i] = (struct pollfd){ .fd = sv->conn[i].fd, .events = POLLIN };
 		if (ppoll(p, 2 + n, &tick, waiting) < 0)
 			continue;
-		catch_up(sv->sim);
+		catch_up(sv);
 		if (p[0].revents && stdin_closed())
 			break;
 		for (size_t i = n; i-- > 0; ) /* from the end: closing moves the last one */
@@ -334,19 +339,21 @@ static void serve(struct server *sv, const sigset_t *waiting)
 struct args {
 	struct sim_opts sim;
 	const char *alarm[ALARMS], *log;
-	int64_t age_s;
+	int64_t age_s, skew_s;
 	bool on_rule;
 };
 
 static const struct option options[] = {
 	{ "log", 1, NULL, 'l' },   { "rule", 1, NULL, 'r' },   { "blue", 1, NULL, 'b' }, { "green", 1, NULL, 'g' },
 	{ "alarm", 1, NULL, 'a' }, { "period", 1, NULL, 'p' }, { "seed", 1, NULL, 's' }, { "fault", 1, NULL, 'f' },
-	{ "rate", 1, NULL, 'n' },  { "age", 1, NULL, 'o' },    { "green-on-rule", 0, NULL, 'w' }, { 0 },
+	{ "rate", 1, NULL, 'n' },  { "age", 1, NULL, 'o' },    { "skew", 1, NULL, 'k' }, { "green-on-rule", 0, NULL, 'w' }, { 0 },
 };
 static const char usage[] =
 	"simserver [--log FILE] [--rule ARN] [--blue ARN] [--green ARN] [--alarm NAME]... [--period SECONDS]\n"
-	"          [--seed N] [--fault NAME] [--rate REQUESTS_PER_SECOND] [--age SECONDS] [--green-on-rule]\n"
+	"          [--seed N] [--fault NAME] [--rate REQUESTS_PER_SECOND] [--age SECONDS] [--skew SECONDS]\n"
+	"          [--green-on-rule]\n"
 	"--age: how long this world has existed when the first request comes (0)\n"
+	"--skew: its clock is this far ahead of this machine's (0)\n"
 	"--green-on-rule: green is on the rule at weight 0 from the start, so that it is healthy in time\n";
 
 static int set_option(struct args *a, int c)
@@ -361,6 +368,7 @@ static int set_option(struct args *a, int c)
 	case 's': a->sim.seed = strtoull(optarg, NULL, 10); return 0;
 	case 'n': a->sim.requests_per_s = atof(optarg); return 0;
 	case 'o': a->age_s = atol(optarg); return 0;
+	case 'k': a->skew_s = atol(optarg); return 0;
 	case 'w': a->on_rule = true; return 0;
 	case 'a': return a->sim.alarms < ALARMS ? a->alarm[a->sim.alarms++] = optarg, 0 : -1;
 	default: return -1;
@@ -380,13 +388,14 @@ static int read_args(int argc, char **argv, struct args *a)
 
 static int open_world(struct server *sv, struct args *a)
 {
-	a->sim.start = clock_wall(&clock_real) - a->age_s * 1000;
+	sv->skew_ms = a->skew_s * 1000;
+	a->sim.start = clock_wall(&clock_real) + sv->skew_ms - a->age_s * 1000;
 	sv->sim = sim_new(&a->sim);
 	if (!sv->sim)
 		return -1;
 	if (a->on_rule)
 		sim_set_weights(sv->sim, 999, 0);
-	catch_up(sv->sim);
+	catch_up(sv);
 	return 0;
 }
 
