@@ -109,6 +109,7 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libcutover.a
 
 soak: units
 	$(Q)CUTOVER_SEEDS=$(or $(N),20000) CUTOVER_FIRST_SEED=$(or $(SEED),1) build/asan/tests/test_seeds
+	$(Q)CUTOVER_CRASH_ALL=1 build/asan/tests/test_crash
 
 # --- static analysis ------------------------------------------------------------
 # A stamp for each source: what has not changed since is not looked at again.

@@ -99,6 +99,15 @@ static void say_difference(const struct walk *w, enum rig_death how, uint64_t at
 		    calm->blue, calm->green, calm->stacks, calm->blue_tasks, x->why);
 }
 
+/* Death before moment k+1 leaves the same journal and the same world as death
+ * after moment k: what differs is memory, which dies too. So every moment is
+ * died after, and every eighth is died before as well, to see that this is so;
+ * CUTOVER_CRASH_ALL=1 (make soak) dies before all of them. */
+static bool is_died_at(uint64_t at, enum rig_death how)
+{
+	return how == RIG_AFTER || at % 8 == 1 || getenv("CUTOVER_CRASH_ALL");
+}
+
 /* Every WORKERS-th death, from `me` on. */
 static int differing_share(const struct walk *w, const struct step_kind *const *kinds, const struct end *calm,
 			   uint64_t n, uint64_t me, bool say)
@@ -108,6 +117,8 @@ static int differing_share(const struct walk *w, const struct step_kind *const *
 
 	for (uint64_t at = 1 + me; at <= n; at += WORKERS)
 		for (enum rig_death how = RIG_BEFORE; how <= RIG_AFTER; how++) {
+			if (!is_died_at(at, how))
+				continue;
 			walk_once(w, kinds, at, how, &x);
 			if (!same_end(calm, &x) && !differ++ && say)
 				say_difference(w, how, at, n, &x, calm);
@@ -138,7 +149,7 @@ static int differing_ends(const struct walk *w, const struct step_kind *const *k
 		differ += WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 	}
 	if (say)
-		print_message("  %-20s killed at each of %llu moments, before and after\n", w->name, (unsigned long long)n);
+		print_message("  %-20s killed at each of %llu moments\n", w->name, (unsigned long long)n);
 	return differ;
 }
 
