@@ -2,7 +2,8 @@
 """Runs a folder's test_*.py and ends with the line that tests/run counts.
 
 usage: unittests.py [-j N] FOLDER [NAME...]   N tests at a time (1); NAME: only tests with it in theirs.
-With N > 1 each test must stand alone: its own processes, its own files, no class fixtures.
+With N > 1 each test must stand alone: its own processes, its own files, no class fixtures;
+those with an attribute `slow` begin first.
 """
 import concurrent.futures
 import os
@@ -36,6 +37,7 @@ def main():
     os.chdir(args[0])
     tests = [t for t in each(loader.discover('.')) if not args[1:] or any(n in t.id() for n in args[1:])]
     if jobs > 1:
+        tests.sort(key=lambda t: not getattr(getattr(t, t._testMethodName), 'slow', False))
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             said = list(pool.map(run_alone, tests))
         passed, failed, skipped = (said.count(w) for w in ('ok', 'FAIL', 'skip'))

@@ -181,6 +181,45 @@ class Processes(Case):
         self.expect(0, self.run_it('resume'), 'taken over from', 'PROMOTED')
         self.assertEqual(self.writes(), ['ModifyRule', 'ModifyRule'])
 
+    def test_terminated_and_killed_on_the_way_back(self):
+        self.world()
+        driver = self.drive('start', self.plan(LOOK, BAKE, ALL))
+        self.wait_for_green(25, driver)
+        driver.signal(INT)
+        self.wait_for(lambda ev: 'back' in kinds(ev), of=driver)
+        driver.signal(TERM)
+        self.expect(7, driver.end(), 'is rolling back and nobody drives it now')
+        driver = self.drive('resume')
+        self.wait_for(lambda ev: kinds(ev).count('claim') == 2, of=driver)
+        driver.kill()
+        self.expect(3, self.run_it('resume'), 'ROLLED BACK')
+        self.expect(0, self.run_it('verify'))
+
+    def test_the_environment_of_the_start(self):
+        """What the plan took from the environment stays as it was, whoever goes on."""
+        self.world()
+        self.env['SHARE'] = '30%'
+        plan = self.plan(LOOK, {**BAKE, 'weight': '${env:SHARE}'}, ALL)
+        driver = self.drive('start', plan)
+        self.wait_for_green(30, driver)
+        driver.kill()
+        self.env['SHARE'] = '60%'
+        os.remove(plan)
+        driver = self.drive('resume')
+        self.wait_for(lambda ev: kinds(ev).count('claim') == 2 and ev[-1]['kind'] == 'verdict', of=driver)
+        self.assertEqual([e['body']['permille'] for e in self.events() if e['kind'] == 'weights'], [0, 300])
+        self.expect(3, self.run_it('rollback'))
+        self.expect(3, driver.end())
+
+    def test_started_twice_at_once(self):
+        """Each sees the other's first line before it looks: never do both move weights."""
+        self.world()
+        plan = self.plan(LOOK, ALL)
+        said = [d.end() for d in [self.drive('start', plan) for _ in range(3)]]
+        self.assertLessEqual([s.code for s in said].count(0), 1, said)
+        self.assertTrue({s.code for s in said} <= {0, 5}, [s.text for s in said])
+        self.assertLessEqual(len(self.writes()), 1)
+
     def test_a_lost_terminal(self):
         """Neither SIGHUP nor a reader that has gone ends a run."""
         self.world()
@@ -248,6 +287,7 @@ class Processes(Case):
         first.process.send_signal(18)  # SIGCONT
         self.expect(6, first.end(), 'is driven by')
         self.assertEqual(len(self.writes()), written)
+    test_a_driver_that_slept.slow = True
 
 
 class Tampering(Case):

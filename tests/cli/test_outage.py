@@ -1,0 +1,57 @@
+"""AWS that does not answer: nobody guesses, nothing is forgotten, and it ends when AWS is back."""
+import time
+
+from world import ALL, INT, LOOK, Case, kinds, shift
+
+
+class Outage(Case):
+    def switch(self):
+        """An AWS whose answers can be turned off."""
+        self.off = False
+        self.world(edit=lambda action, status, body: (503, b'<html>Service Unavailable</html>') if self.off else None)
+
+    def test_nobody_there(self):
+        """Nothing listens at all: the safety check cannot be made, so nothing begins."""
+        self.world()
+        self.env['AWS_ENDPOINT_URL'] = 'http://127.0.0.1:1'
+        plan = self.plan({**LOOK, 'timeout': 'PT1M'}, ALL)
+        self.expect(5, self.run_it('start', plan), 'took longer than its timeout of 60 s', 'REFUSED, nothing was touched')
+        self.assertEqual(self.asked(), [])
+    test_nobody_there.slow = True
+
+    def test_a_short_one(self):
+        self.switch()
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT2S'), ALL))
+        self.wait_for_green(25, driver)
+        self.off = True
+        self.wait_for(lambda ev: ev[-1]['kind'] == 'verdict' and ev[-1]['body']['verdict'] == 'BLIND', of=driver)
+        self.assertEqual(self.writes(), ['ModifyRule'])
+        self.off = False
+        self.expect(0, driver.end(), 'PROMOTED')
+
+    def test_a_long_one(self):
+        """Blind for longer than the plan allows: back, as soon as AWS takes the write."""
+        self.switch()
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT2M'), ALL, watch={'blind_after': 'PT25S'}))
+        self.wait_for_green(25, driver)
+        self.off = True
+        self.wait_for(lambda ev: 'back' in kinds(ev), of=driver)
+        time.sleep(3)
+        self.assertNotIn('rolled-back', kinds(self.events()))  # it cannot know
+        self.assertIsNone(driver.process.poll())
+        self.off = False
+        self.expect(3, driver.end(), 'blind for too long', 'ROLLED BACK: traffic is proved on blue')
+    test_a_long_one.slow = True
+
+    def test_rollback_ordered_meanwhile(self):
+        self.switch()
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT2M'), ALL))
+        self.wait_for_green(25, driver)
+        self.off = True
+        driver.signal(INT)
+        self.wait_for(lambda ev: 'back' in kinds(ev), of=driver)
+        time.sleep(3)
+        self.assertIsNone(driver.process.poll())
+        self.expect(7, self.run_it('wait', '--timeout', 'PT1S'))
+        self.off = False
+        self.expect(3, driver.end(), 'ROLLED BACK')
