@@ -81,7 +81,7 @@ build/.deps-check: tests/deps
 	@mkdir -p build; tests/deps check
 	@touch $@
 check: build/.deps-check
-	$(Q)$(MAKE) --no-print-directory build/cutover units fuzz tools
+	$(Q)$(MAKE) --no-print-directory -j$(shell nproc) build/cutover units fuzz tools
 	$(Q)tests/run
 
 # Programs that tests drive, built as the unit tests are; the program itself among them.
