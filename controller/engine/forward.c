@@ -127,7 +127,6 @@ int forward_tick(struct engine *en, int64_t *wake_at, struct err *e)
 		if (holds_here(en, i))
 			return 0;
 		rc = begin_step(en, i, e) ? -1 : advance_step(en, i, wake_at, e);
-		/* The watch has to see a new weight before the next step may use it. */
 		if (rc == 1)
 			en->saying[0] = '\0';
 	}
