@@ -136,6 +136,10 @@ static const struct aws_code codes[] = {
 	{ "ResourceNotFoundException", ERR_GONE, 0 },
 	{ "ServiceQuotaExceededException", ERR_INPUT, 0 },
 
+	/* Secrets Manager. InvalidRequest is what a secret marked for deletion gives. */
+	{ "DecryptionFailure", ERR_DENIED, 0 },
+	{ "InvalidRequestException", ERR_INPUT, 0 },
+
 	/* STS */
 	{ "IDPCommunicationError", ERR_BUSY, 0 },
 	{ "IDPRejectedClaim", ERR_DENIED, 0 },

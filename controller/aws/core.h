@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-#define AWS_SERVICES 6
+#define AWS_SERVICES 7
 
 /* Tokens: `burst` at once, `rate` a second. */
 struct limit {

@@ -8,6 +8,7 @@
 #define STS(op)  op, "sts", "2011-06-15", "sts:" op
 #define CW(op)   op, "monitoring", "GraniteServiceVersion20100801", "cloudwatch:" op
 #define ECS(op)  op, "ecs", "AmazonEC2ContainerServiceV20141113", "ecs:" op
+#define SECRETS(op) op, "secretsmanager", "secretsmanager", "secretsmanager:" op
 #define PLAN(op) op, "scheduler", "", "scheduler:" op
 
 static const struct aws_op_info ops[AWS_OPS] = {
@@ -17,6 +18,8 @@ static const struct aws_op_info ops[AWS_OPS] = {
 	[ELB_DESCRIBE_TARGET_GROUPS] = { ELB("DescribeTargetGroups"), false },
 	[ELB_DESCRIBE_TARGET_HEALTH] = { ELB("DescribeTargetHealth"), false },
 	[ELB_MODIFY_RULE]            = { ELB("ModifyRule"), true },
+	[ELB_CREATE_RULE]            = { ELB("CreateRule"), true },
+	[ELB_DELETE_RULE]            = { ELB("DeleteRule"), true },
 	[CFN_CREATE_CHANGE_SET]      = { CFN("CreateChangeSet"), true },
 	[CFN_DESCRIBE_CHANGE_SET]    = { CFN("DescribeChangeSet"), false },
 	[CFN_EXECUTE_CHANGE_SET]     = { CFN("ExecuteChangeSet"), true },
@@ -24,6 +27,13 @@ static const struct aws_op_info ops[AWS_OPS] = {
 	[CFN_DESCRIBE_STACKS]        = { CFN("DescribeStacks"), false },
 	[CFN_DESCRIBE_STACK_EVENTS]  = { CFN("DescribeStackEvents"), false },
 	[CFN_DELETE_STACK]           = { CFN("DeleteStack"), true },
+	[CFN_GET_TEMPLATE_SUMMARY]   = { CFN("GetTemplateSummary"), false },
+	[CFN_SET_STACK_POLICY]       = { CFN("SetStackPolicy"), true },
+	[CFN_UPDATE_TERMINATION_PROTECTION] = { CFN("UpdateTerminationProtection"), true },
+	/* Looks at everything and changes nothing: asked again it looks again. */
+	[CFN_DETECT_STACK_DRIFT]     = { CFN("DetectStackDrift"), false },
+	[CFN_DESCRIBE_STACK_DRIFT_DETECTION_STATUS] = { CFN("DescribeStackDriftDetectionStatus"), false },
+	[CFN_DESCRIBE_STACK_RESOURCE_DRIFTS] = { CFN("DescribeStackResourceDrifts"), false },
 	[CW_GET_METRIC_DATA]         = { CW("GetMetricData"), false },
 	[CW_DESCRIBE_ALARMS]         = { CW("DescribeAlarms"), false },
 	[ECS_DESCRIBE_SERVICES]      = { ECS("DescribeServices"), false },
@@ -32,6 +42,7 @@ static const struct aws_op_info ops[AWS_OPS] = {
 	[SCHEDULER_CREATE_SCHEDULE]  = { PLAN("CreateSchedule"), true },
 	[SCHEDULER_UPDATE_SCHEDULE]  = { PLAN("UpdateSchedule"), true },
 	[SCHEDULER_DELETE_SCHEDULE]  = { PLAN("DeleteSchedule"), true },
+	[SECRETS_GET_SECRET_VALUE]   = { SECRETS("GetSecretValue"), false },
 };
 
 const struct aws_op_info *aws_op_info(enum aws_op op)
@@ -49,6 +60,7 @@ static const struct aws_service services[] = {
 	{ "ecs", "ECS", "1.1", { { 20, 8 }, { 10, 2 } } },
 	{ "scheduler", "SCHEDULER", NULL, { { 20, 8 }, { 20, 5 } } },
 	{ "sts", "STS", NULL, { { 15, 5 }, { 6, 1 } } },
+	{ "secretsmanager", "SECRETS_MANAGER", "1.1", { { 20, 8 }, { 6, 1 } } },
 };
 _Static_assert(COUNT(services) == AWS_SERVICES, "struct aws keeps buckets for each");
 
