@@ -1,0 +1,196 @@
+/* judge/level.c - the e-process that knows blue's level.
+ *
+ * The error rate that both colours share is hidden; it lies on a grid, its
+ * long-run law is learnt from blue's history, and a sticky filter follows it:
+ * mostly it stays or takes a small step, sometimes it jumps (an incident), and
+ * sometimes it goes back to the usual. The filter is run twice: for "green is
+ * as blue", and, jointly with the onset and the size of the fault, for "green
+ * fails at max(2p, p + d)". The ratio of the two is the e-process. It has more
+ * power than the split where blue has few errors, and trusts more: that the
+ * level behaves as the filter thinks. So it gets half of the errors' budget.
+ *
+ * Filter: forward recursion of a hidden Markov model (Baum & Petrie,
+ * Statistical inference for probabilistic functions of finite state Markov
+ * chains, 1966). */
+#include "judge/parts.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LOWEST 1e-6
+#define HIGHEST .95
+#define JUMP .01        /* a period: the level goes anywhere */
+#define BACK .05        /* ... to the usual */
+#define WALK .2         /* ... a step up or down the grid */
+#define BROAD_FROM 3e-4 /* an incident is at least this bad */
+#define COUNT_CAP 20.0  /* errors of a period that count in full: more only say the same again */
+#define RATIO 2.0
+#define WORST .995
+#define CLUMP_CAP 2.0
+#define BLOCK 5         /* periods of history taken together */
+
+static const double excess[JUDGE_EXCESSES] = { 1e-4, 5e-4, 2e-3, 5e-3, .02, .05, .2, .98 };
+
+/* The grid and its logarithms: constants that C cannot write down. */
+struct grid {
+	double p[JUDGE_LEVELS], log_p[JUDGE_LEVELS], log_q[JUDGE_LEVELS], broad[JUDGE_LEVELS];
+	double log_wp[JUDGE_EXCESSES][JUDGE_LEVELS], log_wq[JUDGE_EXCESSES][JUDGE_LEVELS];
+};
+static struct grid grid;
+
+static void __attribute__((constructor)) grid_fill(void)
+{
+	double from = log10(LOWEST), to = log10(HIGHEST);
+	int broad = 0;
+
+	for (int g = 0; g < JUDGE_LEVELS; g++) {
+		double p = grid.p[g] = pow(10, from + (to - from) * g / (JUDGE_LEVELS - 1));
+
+		grid.log_p[g] = log(p);
+		grid.log_q[g] = log1p(-p);
+		broad += p >= BROAD_FROM;
+		for (int d = 0; d < JUDGE_EXCESSES; d++) {
+			double w = fmin(fmax(RATIO * p, p + excess[d] * (1 - p)), WORST);
+
+			grid.log_wp[d][g] = log(w);
+			grid.log_wq[d][g] = log1p(-w);
+		}
+	}
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		grid.broad[g] = grid.p[g] >= BROAD_FROM ? 1.0 / broad : 0;
+}
+
+static void walk(double *out, const double *in, double step)
+{
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		out[g] = (1 - step) * in[g];
+	for (int g = 0; g < JUDGE_LEVELS; g++) {
+		out[g + 1 < JUDGE_LEVELS ? g + 1 : g] += step / 2 * in[g];
+		out[g ? g - 1 : 0] += step / 2 * in[g];
+	}
+}
+
+static double sum_of(const double *a)
+{
+	double t = 0;
+
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		t += a[g];
+	return t;
+}
+
+/* Adds the posterior of one block of history to `sum`. */
+static void learn_block(double *sum, const double *law, double n, double x)
+{
+	double l[JUDGE_LEVELS], most = -INFINITY, total = 0;
+
+	for (int g = 0; g < JUDGE_LEVELS; g++) {
+		l[g] = x * grid.log_p[g] + (n - x) * grid.log_q[g] + log(law[g] + 1e-12);
+		most = fmax(most, l[g]);
+	}
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		total += l[g] = exp(l[g] - most);
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		sum[g] += l[g] / total;
+}
+
+static double block_sum(const double *v, int from, int n, int size)
+{
+	double t = 0;
+
+	for (int i = from; i < n && i < from + size; i++)
+		t += v[i];
+	return t;
+}
+
+static void learn(double *law, const double *requests, const double *errors, int n)
+{
+	for (int round = 0; round < 3; round++) { /* expectation maximisation; three are enough */
+		double sum[JUDGE_LEVELS] = { 0 };
+		int blocks = 0;
+
+		for (int i = 0; i < n; i += BLOCK, blocks++)
+			learn_block(sum, law, block_sum(requests, i, n, BLOCK), block_sum(errors, i, n, BLOCK));
+		for (int g = 0; g < JUDGE_LEVELS && blocks; g++)
+			sum[g] /= blocks;
+		walk(law, sum, .1);
+	}
+}
+
+void level_start(struct judge_level *l, const double *requests, const double *errors, int n, double clump)
+{
+	memset(l, 0, sizeof *l);
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		l->usual[g] = 1.0 / JUDGE_LEVELS;
+	learn(l->usual, requests, errors, n);
+	/* Never more certain than a history of hours allows. */
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		l->same[g] = l->usual[g] = .97 * l->usual[g] + .03 / JUDGE_LEVELS;
+	l->power = 1 / clump;
+	l->cap = clump > 1 ? CLUMP_CAP : INFINITY;
+}
+
+static void advance(const struct judge_level *l, double *a)
+{
+	double w[JUDGE_LEVELS], total = sum_of(a);
+
+	walk(w, a, WALK);
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		a[g] = (1 - JUMP - BACK) * w[g] + JUMP * total * grid.broad[g] + BACK * total * l->usual[g];
+}
+
+struct likelihood { /* logarithms, relative to the largest after scale() */
+	double same[JUDGE_LEVELS], worse[JUDGE_EXCESSES][JUDGE_LEVELS], most;
+};
+
+static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p, bool green_only)
+{
+	double xg = p->count[JUDGE_GREEN], ng = p->requests[JUDGE_GREEN] - xg;
+	double xb = green_only ? 0 : p->count[JUDGE_BLUE], nb = green_only ? 0 : p->requests[JUDGE_BLUE] - xb;
+	double power = l->power * fmin(1, COUNT_CAP / fmax(xb + xg, 1));
+
+	k->most = -INFINITY;
+	for (int g = 0; g < JUDGE_LEVELS; g++) {
+		double blue = xb * grid.log_p[g] + nb * grid.log_q[g];
+
+		k->same[g] = power * (blue + xg * grid.log_p[g] + ng * grid.log_q[g]);
+		k->most = fmax(k->most, k->same[g]);
+		for (int d = 0; d < JUDGE_EXCESSES; d++) {
+			double w = power * (blue + xg * grid.log_wp[d][g] + ng * grid.log_wq[d][g]);
+
+			k->worse[d][g] = fmin(w, k->same[g] + l->cap);
+			k->most = fmax(k->most, k->worse[d][g]);
+		}
+	}
+}
+
+void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left, bool green_only)
+{
+	struct likelihood k;
+	double total = 0, evidence = 0;
+
+	advance(l, l->same);
+	for (int d = 0; d < JUDGE_EXCESSES; d++) {
+		advance(l, l->worse[d]);
+		for (int g = 0; g < JUDGE_LEVELS; g++)
+			l->worse[d][g] += onset / JUDGE_EXCESSES * l->same[g];
+	}
+	likelihood_of(&k, l, p, green_only);
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		total += l->same[g] *= exp(k.same[g] - k.most);
+	/* "As blue" may have become all but impossible: keep a floor, the evidence is overwhelming. */
+	if (total < 1e-280) {
+		total = 1e-280;
+		memcpy(l->same, l->usual, sizeof l->same);
+	} else {
+		for (int g = 0; g < JUDGE_LEVELS; g++)
+			l->same[g] /= total;
+	}
+	for (int d = 0; d < JUDGE_EXCESSES; d++)
+		for (int g = 0; g < JUDGE_LEVELS; g++) {
+			double v = l->worse[d][g] > 0 ? l->worse[d][g] * exp(k.worse[d][g] - k.most) : 0;
+
+			evidence += l->worse[d][g] = fmin(v, total * 1e30) / total;
+		}
+	l->log_e = log(evidence + left);
+}

@@ -1,0 +1,46 @@
+/* judge/parts.h - the parts of the sequential judge; one file each. */
+#ifndef CUTOVER_JUDGE_PARTS_H
+#define CUTOVER_JUDGE_PARTS_H
+
+#include "judge/sequential.h"
+
+/* log(exp(a) + exp(b)), also for -infinity. */
+double log_sum(double a, double b);
+double clamp(double v, double low, double high);
+
+/* One period as both colours show it, of one metric. */
+struct judge_pair {
+	double requests[2], count[2]; /* by colour */
+};
+
+/* The mass that falls on "the fault began in this period". */
+double hazard_spend(struct judge_hazard *h, double weight);
+
+void split_start(struct judge_split *s, double clump, double wander);
+void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left);
+
+void bet_start(struct judge_bet *b);
+void bet_update(struct judge_bet *b, const struct judge_point *blue, const struct judge_point *green, double quantile,
+		double onset, double left);
+
+void level_start(struct judge_level *l, const double *requests, const double *errors, int n, double clump);
+/* green_only: blue's datapoint of the period is not final yet. */
+void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left, bool green_only);
+
+/* How two healthy groups differ: clump >= 1, wander >= 0. */
+void history_dispersion(const struct judge_history *h, int metric, double *clump, double *wander);
+double history_usual(const double *requests, const double *errors, int n);
+
+void gate_start(struct judge_gate *g, const struct judge_tuning *t, double usual, double traffic);
+void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic,
+		 double clump, int period);
+void gate_stage(struct judge_gate *g, int now);
+/* The smallest excess rate whose log evidence is at least `need`; 1: none. */
+double gate_excluded(const double *evidence, double need);
+double gate_smallest(void);
+
+void auto_start(struct judge *j);
+void auto_poll(struct judge *j, int now, struct judge_answer *a);
+/* The excess rate that is affordable for ever. */
+double judge_affordable(const struct judge *j);
+#endif

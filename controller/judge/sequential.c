@@ -1,0 +1,284 @@
+/* judge/sequential.c - takes the datapoints as they come, hands each period to
+ * the parts once it is final, and says what follows.
+ *
+ * Final: the request counts of both colours are there, and each count is there
+ * or was missing at one more poll (CloudWatch publishes no zero, and publishes
+ * late). The newest period never counts as it is. */
+#include "judge/parts.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BLUE_SILENT 5      /* periods after which blue's silence is taken for no traffic */
+#define STALE_AFTER 6      /* periods without a judged one */
+#define STALE_REQUESTS 20  /* ... in which this many green requests were sent */
+#define UNSEEABLE .4       /* an excess that large is the catastrophic rule's */
+#define NOISY 2.3          /* healthy groups that differ by more are not compared by level */
+
+static void start_splits(struct judge *j, const struct judge_history *h)
+{
+	double clump, wander;
+
+	history_dispersion(h, JUDGE_ERRORS, &clump, &wander);
+	split_start(&j->split[JUDGE_ERRORS], clump, wander);
+	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, clump);
+	j->noisy = j->split[JUDGE_ERRORS].ratio_min > NOISY;
+	history_dispersion(h, JUDGE_SLOW, &clump, &wander);
+	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
+		split_start(&j->split[m], clump, wander);
+	bet_start(&j->bet);
+}
+
+void judge_start(struct judge *j, const struct judge_tuning *t, const struct judge_stages *s,
+		 const struct judge_history *h, unsigned metrics)
+{
+	memset(j, 0, sizeof *j);
+	j->tune = *t;
+	j->stages = *s;
+	j->metrics = metrics | 1U << JUDGE_ERRORS;
+	j->polled = j->last = -1;
+	for (int i = 0; i < JUDGE_RING; i++)
+		j->point[0][i].period = j->point[1][i].period = -1;
+	j->hazard = (struct judge_hazard){ .left = 1, .first = t->hazard_first, .slow = t->hazard_slow,
+					   .raise = s->automatic ? t->hazard_auto : t->hazard_stage };
+	start_splits(j, h);
+	for (int i = JUDGE_HISTORY - 30; i < JUDGE_HISTORY; i++)
+		j->traffic += h->requests[i] / 30;
+	j->traffic += .5;
+	gate_start(&j->gate, t, history_usual(h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY), j->traffic);
+	auto_start(j);
+}
+
+/* --- what was seen ----------------------------------------------------------- */
+
+static double bounded(double v, double most)
+{
+	return v >= 0 ? fmin(v, most) : 0; /* also NaN */
+}
+
+static bool watched(const struct judge *j, int metric)
+{
+	return j->metrics >> metric & 1;
+}
+
+void judge_see(struct judge *j, enum judge_colour c, int now, const struct judge_point *in)
+{
+	struct judge_point *p;
+
+	if (in->period < 0 || in->period >= now || in->period < now - JUDGE_RING)
+		return;
+	p = &j->point[c][in->period % JUDGE_RING];
+	if (p->period != in->period) {
+		*p = (struct judge_point){ .period = in->period, .seen = now };
+		for (int m = 0; m < JUDGE_METRICS; m++)
+			p->count[m] = -1;
+	}
+	p->requests = bounded(in->requests, 1e12);
+	p->latency = bounded(in->latency, 1e12);
+	for (int m = 0; m < JUDGE_METRICS; m++)
+		if (watched(j, m) && in->count[m] >= 0)
+			p->count[m] = bounded(in->count[m], p->requests);
+}
+
+static const struct judge_point *point_of(const struct judge *j, enum judge_colour c, int period)
+{
+	const struct judge_point *p = &j->point[c][period % JUDGE_RING];
+
+	return p->period == period ? p : NULL;
+}
+
+/* Its errors are there, or were missing at one more poll. */
+static bool confirmed(const struct judge_point *p, int now)
+{
+	return p->count[JUDGE_ERRORS] >= 0 || p->seen <= now - 1;
+}
+
+static bool blue_final(const struct judge *j, const struct judge_point *blue, int period, int now)
+{
+	if (blue)
+		return confirmed(blue, now);
+	return j->weight[period % JUDGE_RING] >= 1 || now - period >= BLUE_SILENT;
+}
+
+static struct judge_pair pair_of(const struct judge_point *blue, const struct judge_point *green, int metric)
+{
+	struct judge_pair p = { { blue ? blue->requests : 0, green->requests }, { 0 } };
+
+	p.count[JUDGE_BLUE] = blue ? fmax(blue->count[metric], 0) : 0;
+	p.count[JUDGE_GREEN] = fmax(green->count[metric], 0);
+	return p;
+}
+
+/* --- a final period -------------------------------------------------------------- */
+
+static void judge_period(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
+{
+	struct judge_pair errors = pair_of(blue, green, JUDGE_ERRORS), p;
+	double onset = hazard_spend(&j->hazard, j->weight[period % JUDGE_RING]);
+
+	for (int m = 0; m < JUDGE_METRICS; m++) {
+		p = pair_of(blue, green, m);
+		if (watched(j, m))
+			split_update(&j->split[m], &p, onset, j->hazard.left);
+	}
+	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard.left);
+	level_update(&j->level, &errors, onset, j->hazard.left, false);
+	for (int c = 0; c < 2; c++) {
+		j->seen[c][0] += errors.requests[c];
+		j->seen[c][1] += errors.count[c];
+	}
+	gate_update(&j->gate, &j->tune, &errors, j->traffic, j->split[JUDGE_ERRORS].clump, period);
+	j->traffic += .05 * (errors.requests[0] + errors.requests[1] - j->traffic);
+	j->last = period > j->last ? period : j->last;
+	j->unseen = 0;
+}
+
+static int oldest(const struct judge *j, int now)
+{
+	return now > j->tune.window ? now - (int)j->tune.window : 0;
+}
+
+static void judge_final(struct judge *j, int now)
+{
+	for (int k = oldest(j, now); k < now; k++) {
+		const struct judge_point *green = point_of(j, JUDGE_GREEN, k), *blue = point_of(j, JUDGE_BLUE, k);
+
+		if (j->done[k % JUDGE_RING] || !green || !confirmed(green, now) || !blue_final(j, blue, k, now))
+			continue;
+		j->done[k % JUDGE_RING] = true;
+		judge_period(j, k, blue, green);
+	}
+}
+
+/* --- looking ahead ------------------------------------------------------------------ */
+
+/* Green's errors of periods in which blue is not final yet, by the level alone.
+ * The likelihood ratio of all that is known is the same martingale seen on a
+ * finer time scale: green's half of a period first, blue's after it. */
+static double look_ahead(const struct judge *j, int now)
+{
+	struct judge_level level = j->level;
+	struct judge_hazard hazard = j->hazard;
+
+	for (int k = oldest(j, now); k < now; k++) {
+		const struct judge_point *green = point_of(j, JUDGE_GREEN, k);
+		struct judge_pair p;
+		double onset;
+
+		if (j->done[k % JUDGE_RING] || !green || green->count[JUDGE_ERRORS] < 0)
+			continue;
+		p = pair_of(NULL, green, JUDGE_ERRORS);
+		onset = hazard_spend(&hazard, j->weight[k % JUDGE_RING]);
+		level_update(&level, &p, onset, hazard.left, true);
+	}
+	return level.log_e;
+}
+
+/* Errors have their share; what else is watched divides the rest. */
+static void combine(struct judge *j, double level)
+{
+	double split = j->split[JUDGE_ERRORS].log_e;
+	double others = __builtin_popcount(j->metrics) - 1, rest = log((1 - j->tune.error_share) / fmax(others, 1));
+
+	j->log_errors = j->noisy ? split : log_sum(split, level) - log(2);
+	j->log_e = j->log_errors + (others > 0 ? log(j->tune.error_share) : 0);
+	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
+		if (watched(j, m))
+			j->log_e = log_sum(j->log_e, j->split[m].log_e + rest);
+	if (watched(j, JUDGE_LATENCY))
+		j->log_e = log_sum(j->log_e, j->bet.log_e + rest);
+}
+
+/* --- the answer ------------------------------------------------------------------------ */
+
+double judge_affordable(const struct judge *j)
+{
+	return fmax(j->tune.harm / (j->traffic * j->tune.observe), gate_smallest());
+}
+
+static void say(struct judge_answer *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct judge_answer *a, const char *fmt, ...)
+{
+	size_t n = strlen(a->reason);
+	va_list ap;
+
+	if (n && n + 2 < sizeof a->reason)
+		n += (size_t)snprintf(a->reason + n, sizeof a->reason - n, "; ");
+	va_start(ap, fmt);
+	vsnprintf(a->reason + n, sizeof a->reason - n, fmt, ap);
+	va_end(ap);
+}
+
+/* A stage of the plan: is it left? */
+static void stage_poll(struct judge *j, struct judge_answer *a)
+{
+	const struct judge_tuning *t = &j->tune;
+	bool last = j->stage >= j->stages.n - 1;
+	double final = judge_affordable(j), need = final, sure = log(1 / t->beta);
+
+	if (!last)
+		need = fmax(t->harm / (j->traffic * j->stages.weight[j->stage + 1] * t->react), gate_smallest());
+	a->need = need < UNSEEABLE ? need : 0;
+	if (a->need > 0 && a->excess > need)
+		say(a, "excess error rate up to %g not excluded, need %.2g", a->excess, need);
+	else if (a->need > 0 && last && gate_excluded(j->gate.stage, sure) > t->lax * final)
+		say(a, "excess error rate up to %g not excluded at this weight, need %.2g", gate_excluded(j->gate.stage, sure),
+		    t->lax * final);
+	a->kind = a->reason[0] ? VERDICT_HOLD : VERDICT_GOOD;
+}
+
+static void evidence_of(struct judge *j, int now, struct judge_answer *a)
+{
+	bool ahead = j->tune.early > 0 && !j->noisy;
+
+	combine(j, ahead ? fmax(look_ahead(j, now), j->level.log_e) : j->level.log_e);
+	a->log_e = j->log_e;
+	a->log_split = j->split[JUDGE_ERRORS].log_e;
+	a->log_level = j->level.log_e;
+	a->log_slow = j->split[JUDGE_SLOW].log_e;
+	a->log_latency = j->bet.log_e;
+	a->excess = gate_excluded(j->gate.run, log(1 / j->tune.beta));
+	a->stale = now - j->last > STALE_AFTER && j->unseen > STALE_REQUESTS;
+	a->suspicious = j->log_e > log(j->tune.suspect);
+}
+
+static void take_weight(struct judge *j, int now, double weight)
+{
+	for (int k = j->polled < 0 ? now - 1 : j->polled; k < now; k++) {
+		if (k < 0)
+			continue;
+		j->weight[k % JUDGE_RING] = clamp(weight, 0, 1);
+		j->done[k % JUDGE_RING] = false;
+	}
+	j->polled = now;
+}
+
+void judge_poll(struct judge *j, int now, int stage, double weight, struct judge_answer *a)
+{
+	*a = (struct judge_answer){ .excess = 1 };
+	take_weight(j, now, weight);
+	if (!j->stages.automatic && stage != j->stage) {
+		j->stage = stage;
+		gate_stage(&j->gate, now);
+	}
+	judge_final(j, now);
+	if (now > 0)
+		j->unseen += j->traffic * j->weight[(now - 1) % JUDGE_RING];
+	evidence_of(j, now, a);
+	if (a->stale)
+		say(a, "no datapoints of green");
+	if (a->suspicious)
+		say(a, "suspicion E=%.3g", exp(fmin(a->log_e, 300)));
+	if (j->stages.automatic)
+		auto_poll(j, now, a);
+	else
+		stage_poll(j, a);
+	if (a->log_e >= log(1 / j->tune.alpha)) {
+		a->kind = VERDICT_BAD;
+		a->reason[0] = 0;
+		say(a, "green is worse than blue: E=%.3g >= %g", exp(fmin(a->log_e, 300)), 1 / j->tune.alpha);
+	}
+}

@@ -1,0 +1,170 @@
+/* judge/sequential.h - evidence that may be looked at every period.
+ *
+ * One struct judge follows one cutover. It is told what CloudWatch shows of
+ * both colours, period by period, late, revised or never, and answers each poll
+ * with a verdict. Pure arithmetic: no I/O, no clock, no allocation.
+ *
+ * The verdict BAD is a level-alpha test however often it is asked: it falls
+ * when an e-process reaches 1/alpha, and a non-negative supermartingale that
+ * starts at 1 does so with probability at most alpha (Ville, Etude critique de
+ * la notion de collectif, 1939). Several tests share one budget by averaging
+ * their e-values (Vovk & Wang, E-values: calibration, combination and
+ * applications, 2021): the mean of e-values is an e-value, so the budget is
+ * that of the whole run and of all metrics together.
+ *
+ * Time is counted in periods (of CloudWatch: a minute). Period k covers
+ * [k, k+1); the poll at t sees periods below t. */
+#ifndef CUTOVER_JUDGE_SEQUENTIAL_H
+#define CUTOVER_JUDGE_SEQUENTIAL_H
+
+#include "judge/judge.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
+
+#define JUDGE_STAGES 64
+#define JUDGE_RING 64     /* periods remembered until they are final */
+#define JUDGE_METRICS 8   /* what is counted per request: 0 errors, 1 slow ones, then what a plan names */
+#define JUDGE_ERRORS 0
+#define JUDGE_SLOW 1
+#define JUDGE_LATENCY JUDGE_METRICS /* bit of the percentile */
+#define JUDGE_STAKES 4
+#define JUDGE_RATIOS 9
+#define JUDGE_LEVELS 44
+#define JUDGE_EXCESSES 8
+#define JUDGE_GATES 13
+
+/* What may be changed: all of it numbers, so that a table (tuning.c) names,
+ * bounds and explains each. Counts and times are in requests and periods. */
+struct judge_tuning {
+	double alpha, beta, harm, harm_first, react, observe, error_share, suspect;
+	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
+	double gate_floor, gate_cap, excess_ratio, level_low, level_high, level_prior, lax;
+	double early, window;
+	double growth, weight_min, hold_back, half, dwell, bake, stuck, retreat;
+	double quantile;
+};
+struct judge_tunable {
+	const char *name;
+	size_t at;                           /* in struct judge_tuning */
+	double usual, reference, min, max;
+	const char *about;
+};
+const struct judge_tunable *judge_tunable(size_t i); /* NULL: past the last */
+void judge_tuning_usual(struct judge_tuning *t);
+void judge_tuning_reference(struct judge_tuning *t); /* the published candidate, for comparison */
+/* false: no such name, or out of its bounds. */
+bool judge_tune(struct judge_tuning *t, const char *name, double value);
+
+/* Blue before the cutover, oldest first; a period without requests is all zero.
+ * `half` is one of its availability zones: two healthy groups behind one load
+ * balancer, whose difference says how noisy healthy is. */
+#define JUDGE_HISTORY 180
+struct judge_history {
+	double requests[JUDGE_HISTORY], half_requests[JUDGE_HISTORY];
+	double count[2][JUDGE_HISTORY], half_count[2][JUDGE_HISTORY]; /* errors, slow */
+};
+
+struct judge_stages {
+	double weight[JUDGE_STAGES];
+	int n;
+	bool automatic; /* the judge names the weight itself */
+};
+
+/* Prior mass of the onset of a fault, spent as time goes by. */
+struct judge_hazard {
+	double left, last_weight, first, raise, slow;
+	unsigned n;
+};
+
+/* E-process of the split of a count between the colours, given its total.
+ * See split.c. */
+struct judge_split {
+	double clump, wander; /* dispersion of healthy groups: factor, variance of the log ratio */
+	double ratio_min;     /* ratios below are what healthy groups show */
+	double prior[JUDGE_RATIOS], log_ratio[JUDGE_RATIOS];
+	double log_e;
+};
+
+/* E-process of a percentile. See bet.c. */
+struct judge_bet {
+	double log_wealth[JUDGE_STAKES];
+	double log_e;
+};
+
+/* E-process that knows blue's level. See level.c. */
+struct judge_level {
+	double usual[JUDGE_LEVELS];  /* long-run law of the level, from history */
+	double same[JUDGE_LEVELS];   /* posterior of the level while green is as blue */
+	double worse[JUDGE_EXCESSES][JUDGE_LEVELS]; /* joint with "green is worse since some onset", relative to `same` */
+	double power, cap;           /* of the likelihood, for clumped errors */
+	double log_e;
+};
+
+/* What excess rates are excluded. See gate.c. */
+struct judge_gate {
+	double run[JUDGE_GATES], stage[JUDGE_GATES];
+	double usual;            /* blue's usual error rate */
+	double errors, requests; /* decaying sums of blue */
+	int stage_from;          /* first period of the present stage */
+};
+
+struct judge_point { /* one period of one colour */
+	int period, seen;               /* seen: poll at which it was first visible; period -1: empty */
+	double requests;
+	double count[JUDGE_METRICS];    /* negative: no datapoint */
+	double latency;                 /* the percentile, any unit; not above 0: none */
+};
+
+struct judge_auto { /* weights of its own */
+	double weight;
+	int since, baked, stuck;
+	bool promote;
+};
+
+struct judge {
+	struct judge_tuning tune;
+	struct judge_stages stages;
+	struct judge_point point[2][JUDGE_RING];
+	double weight[JUDGE_RING];      /* in force during period k, at k % JUDGE_RING */
+	bool done[JUDGE_RING];
+	int polled;                     /* the last poll; -1: none */
+	unsigned metrics;               /* bit m: count m is judged; bit JUDGE_LATENCY: the percentile is */
+	struct judge_hazard hazard;
+	struct judge_split split[JUDGE_METRICS];
+	struct judge_bet bet;
+	struct judge_level level;
+	bool noisy;                     /* healthy groups differ too much for the level to be compared */
+	struct judge_gate gate;
+	struct judge_auto self;
+	double traffic;                 /* requests of both colours a period */
+	double unseen;                  /* green requests sent since green was last seen */
+	int last;                       /* newest period that was judged; -1: none */
+	int stage;
+	double log_e, log_errors;       /* all together; errors alone */
+	double seen[2][2];              /* colour: requests, errors of judged periods */
+};
+
+struct judge_answer {
+	enum verdict_kind kind;
+	double weight;      /* automatic: of green from now on */
+	bool promote;       /* automatic: green has shown enough */
+	double log_e, log_split, log_level, log_slow, log_latency;
+	double excess;      /* smallest excess rate excluded so far; 1: none */
+	double need;        /* what this stage must exclude before it is left; 0: nothing */
+	bool suspicious, stale;
+	char reason[240];
+};
+
+void judge_start(struct judge *j, const struct judge_tuning *t, const struct judge_stages *s,
+		 const struct judge_history *h, unsigned metrics);
+/* A datapoint of a period (p->seen is filled in here); given again, it replaces
+ * what was there, until the period was judged. A count that is there stays when
+ * it is missing later. Nonsense (negative, not finite, more counted than
+ * requested) is bounded here. */
+void judge_see(struct judge *j, enum judge_colour c, int now, const struct judge_point *p);
+/* `weight`: green's during period now-1; `stage`: index into stages. */
+void judge_poll(struct judge *j, int now, int stage, double weight, struct judge_answer *a);
+#endif

@@ -1,0 +1,62 @@
+/* judge/split.c - the split of errors between the colours, given their total.
+ *
+ * If green is as good as blue, each of the x errors of a period was green's
+ * with probability theta = green's share of the requests that were counted,
+ * whatever the traffic, the level and the bursts: the load balancer throws the
+ * dice. If green fails r times as often, that probability is
+ * r theta / (r theta + 1 - theta), and the likelihood ratio is
+ *
+ *     L_r = r^x_green / (r theta + 1 - theta)^x.
+ *
+ * The e-process is the mixture of its products over ratios and onsets
+ * (Robbins, Statistical methods related to the law of the iterated logarithm,
+ * 1970; for counts Lindon & Malek, Anytime-valid inference for multinomial
+ * count data, 2022).
+ *
+ * Two healthy groups are not always that alike. What blue's own zones show is
+ * divided out: errors that come in clumps (a factor), and a ratio that wanders
+ * (variance of its logarithm, so it grows with the information). */
+#include "judge/parts.h"
+
+#include <math.h>
+
+static const double ratio[JUDGE_RATIOS] = { 2, 2.6, 4, 7, 15, 40, 150, 1000, 1e5 };
+static const double prior[JUDGE_RATIOS] = { .28, .12, .16, .12, .10, .08, .06, .04, .04 };
+
+#define WANDER_SDS 4.5    /* ratios closer to 1 than this many deviations are left out */
+#define WANDER_MOST 4.0   /* ... up to exp(4) */
+#define RATIO_KEPT 100    /* ratios from here on are always asked for */
+#define CLUMP_CAP 2.0     /* log evidence one period may add when errors come in clumps */
+
+void split_start(struct judge_split *s, double clump, double wander)
+{
+	double total = 0;
+
+	*s = (struct judge_split){ .clump = clump, .wander = wander };
+	s->ratio_min = exp(fmin(WANDER_SDS * sqrt(wander), WANDER_MOST));
+	for (int i = 0; i < JUDGE_RATIOS; i++) {
+		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? prior[i] : 0;
+		s->log_ratio[i] = -INFINITY;
+		total += s->prior[i];
+	}
+	for (int i = 0; i < JUDGE_RATIOS; i++)
+		s->prior[i] /= total;
+}
+
+void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left)
+{
+	double green = p->count[JUDGE_GREEN], total = green + p->count[JUDGE_BLUE];
+	double share = p->requests[JUDGE_GREEN] / fmax(p->requests[JUDGE_GREEN] + p->requests[JUDGE_BLUE], 1);
+	double divisor = s->clump + s->wander * total * share * (1 - share);
+	double sum = log(left);
+
+	for (int i = 0; i < JUDGE_RATIOS; i++) {
+		double l = (green * log(ratio[i]) - total * log(ratio[i] * share + 1 - share)) / divisor;
+
+		if (s->clump > 1)
+			l = fmin(l, CLUMP_CAP);
+		s->log_ratio[i] = log_sum(s->log_ratio[i], log(onset * s->prior[i])) + l;
+		sum = log_sum(sum, s->log_ratio[i]);
+	}
+	s->log_e = sum;
+}

@@ -1,0 +1,76 @@
+/* judge/tuning.c - what may be changed, by name, with its bounds.
+ *
+ * `usual` is what a run uses; `reference` is the published candidate that the
+ * golden traces were made with. Where the two differ, the row says why. */
+#include "judge/parts.h"
+
+#include <string.h>
+
+#define AT(f) offsetof(struct judge_tuning, f)
+static const struct judge_tunable rows[] = {
+	{ "alpha", AT(alpha), .01, .01, 1e-6, .2, "chance of taking back a green as good as blue, over the whole run" },
+	{ "beta", AT(beta), .002, .002, 1e-6, .2, "chance of leaving a stage though the excess it must exclude is there" },
+	{ "harm", AT(harm), 20, 20, 1, 1e9, "failed requests one more stage may cost before its fault is seen" },
+	{ "harm_first", AT(harm_first), 8, 8, 1, 1e9, "the same for the first weight of \"auto\"" },
+	{ "react", AT(react), 4, 4, 1, 100, "periods from a fault to the rollback" },
+	{ "observe", AT(observe), 30, 30, 1, 1000, "periods the last stage may look for what it cannot afford for ever" },
+	{ "error_share", AT(error_share), .75, .75, .01, .99, "share of alpha for errors; the other metrics divide the rest" },
+	{ "suspect", AT(suspect), 4, 4, 1.01, 1e6, "evidence from which on a stage is not left" },
+	{ "hazard_first", AT(hazard_first), .4, .4, 0, .99, "prior mass of an onset at green's first request" },
+	{ "hazard_stage", AT(hazard_stage), .15, .15, 0, .99, "... at each raise of the weight" },
+	{ "hazard_auto", AT(hazard_auto), .1, .1, 0, .99, "... at each raise of \"auto\", which has more of them" },
+	{ "hazard_slow", AT(hazard_slow), .06, .06, 0, .99, "... in between, divided by the periods since the start" },
+	{ "gate_floor", AT(gate_floor), -3, -3, -100, 0, "lowest log evidence of a gate" },
+	{ "gate_cap", AT(gate_cap), 0, 0, 0, 100, "most one period may take from a gate; 0: no limit" },
+	{ "excess_ratio", AT(excess_ratio), 2, 2, 1.1, 100, "excess below this ratio of the usual level is not asked for" },
+	{ "level_low", AT(level_low), .6, .6, .01, 1, "lowest level a gate assumes, as a ratio of the usual one" },
+	{ "level_high", AT(level_high), 1.6, 1.6, 1, 100, "highest" },
+	{ "level_prior", AT(level_prior), 4, 4, 0, 1000, "weight of history in that level, periods" },
+	{ "lax", AT(lax), 4, 4, 1, 100, "what the last stage excludes by itself, as a multiple of what it cannot afford" },
+	{ "early", AT(early), 1, 0, 0, 1, "1: judge green's errors before blue's are final" },
+	{ "window", AT(window), 9, 9, 2, JUDGE_RING - 1, "periods back that may still become final" },
+	{ "growth", AT(growth), 4, 4, 1.1, 100, "auto: largest raise, as a ratio" },
+	{ "weight_min", AT(weight_min), .001, .001, 1e-4, .5, "auto: smallest weight" },
+	{ "hold_back", AT(hold_back), .9, .9, .5, 1, "auto: weight that keeps some blue for comparison" },
+	{ "half", AT(half), 1.5, 1.5, 1, 100, "auto: what must be excluded before half is passed, as a multiple of what cannot be afforded" },
+	{ "dwell", AT(dwell), 3, 3, 1, 1000, "auto: periods between two raises" },
+	{ "bake", AT(bake), 15, 15, 1, 10000, "auto: periods at the highest weight" },
+	{ "stuck", AT(stuck), 10, 10, 1, 1000, "auto: periods without a raise before a slow one" },
+	{ "retreat", AT(retreat), 20, 20, 1.01, 1e6, "auto: evidence from which on the weight steps back" },
+	{ "quantile", AT(quantile), .9, .9, .01, .9999, "which percentile the latency is, as a fraction" },
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+static double *field(struct judge_tuning *t, const struct judge_tunable *row)
+{
+	return (double *)(void *)((char *)t + row->at);
+}
+
+void judge_tuning_usual(struct judge_tuning *t)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		*field(t, &rows[i]) = rows[i].usual;
+}
+
+void judge_tuning_reference(struct judge_tuning *t)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		*field(t, &rows[i]) = rows[i].reference;
+}
+
+const struct judge_tunable *judge_tunable(size_t i)
+{
+	return i < ROWS ? &rows[i] : NULL;
+}
+
+bool judge_tune(struct judge_tuning *t, const char *name, double value)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strcmp(rows[i].name, name)) {
+			if (!(value >= rows[i].min && value <= rows[i].max))
+				return false;
+			*field(t, &rows[i]) = value;
+			return true;
+		}
+	return false;
+}
