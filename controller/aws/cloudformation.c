@@ -1,16 +1,16 @@
 #include "aws/cloudformation.h"
 
 #include "aws/answer.h"
+#include "aws/cfn.h"
 #include "aws/core.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define PAGES_MAX 50
 #define CHANGES_MAX 500 /* AWS: resources per stack */
 
 /* "Stack with id x does not exist" has no code of its own. */
-static int failed(struct err *e, const char *doing, const char *stack)
+int cfn_failed(struct err *e, const char *doing, const char *stack)
 {
 	if (!strcmp(e->code, "ValidationError") && strstr(e->msg, "does not exist"))
 		e->kind = ERR_GONE;
@@ -23,6 +23,7 @@ static int read_stack(struct xml *s, struct cfn_stack *out, struct err *e)
 	    answer_text(s, "StackStatus", out->status, sizeof out->status, e))
 		return -1;
 	answer_say(s, "StackStatusReason", out->reason, sizeof out->reason);
+	out->is_protected = !strcmp(xml_text(s, "EnableTerminationProtection"), "true");
 	out->outputs = answer_pairs(xml_at(s, "Outputs"), "OutputKey", "OutputValue");
 	out->tags = answer_pairs(xml_at(s, "Tags"), "Key", "Value");
 	return 0;
@@ -37,10 +38,10 @@ int cfn_stack_get(struct aws *a, const char *name, struct cfn_stack *out, struct
 	*out = (struct cfn_stack){ 0 };
 	aws_arg(args, name, "StackName");
 	if (aws_query(a, CFN_DESCRIBE_STACKS, args, &x, e))
-		return failed(e, "reading", name);
+		return cfn_failed(e, "reading", name);
 	s = answer_at(x, "DescribeStacksResult/Stacks/member", e);
 	if (!s || read_stack(s, out, e))
-		return failed(e, "reading", name);
+		return cfn_failed(e, "reading", name);
 	return 0;
 }
 
@@ -122,8 +123,19 @@ int cfn_change_create(struct aws *a, const struct cfn_change_request *q, struct 
 	    add_pairs(args, q->tags, "Tags", "Key", "Value", e) ||
 	    add_capabilities(args, q->capabilities, e) ||
 	    aws_query(a, CFN_CREATE_CHANGE_SET, args, &x, e))
-		return failed(e, "making a change set for", q->stack);
+		return cfn_failed(e, "making a change set for", q->stack);
 	return 0;
+}
+
+/* Names of the properties that change; tags and metadata are none. */
+static json_t *read_properties(struct xml *details)
+{
+	json_t *names = json_array();
+
+	for (struct xml *m = xml_at(details, "member"); m; m = xml_next(m))
+		if (!strcmp(xml_text(m, "Target/Attribute"), "Properties"))
+			json_array_append_new(names, json_text(xml_text(m, "Target/Name")));
+	return names;
 }
 
 static int read_changes(struct xml *list, json_t *out, struct err *e)
@@ -135,11 +147,13 @@ static int read_changes(struct xml *list, json_t *out, struct err *e)
 			continue;
 		if (json_array_size(out) >= CHANGES_MAX)
 			return err_set(e, ERR_UNSURE, "the change set has more than %d changes", CHANGES_MAX);
-		json_array_append_new(out, json_pack("{s:o,s:o,s:o,s:o}",
+		json_array_append_new(out, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}",
 			"action", json_text(xml_text(r, "Action")),
 			"logical", json_text(xml_text(r, "LogicalResourceId")),
 			"type", json_text(xml_text(r, "ResourceType")),
-			"replacement", json_text(xml_text(r, "Replacement"))));
+			"replacement", json_text(xml_text(r, "Replacement")),
+			"policy", json_text(xml_text(r, "PolicyAction")),
+			"properties", read_properties(xml_at(r, "Details"))));
 	}
 	return 0;
 }
@@ -182,18 +196,18 @@ int cfn_change_get(struct aws *a, const char *stack, const char *name, struct cf
 	autofree char *next = NULL;
 
 	*out = (struct cfn_change){ .changes = json_array() };
-	for (int page = 0; page < PAGES_MAX; page++) {
+	for (int page = 0; page < CFN_PAGES_MAX; page++) {
 		if (change_page(a, stack, name, &next, out, e)) {
 			if (!strcmp(e->code, "ChangeSetNotFound"))
 				e->kind = ERR_GONE;
 			cfn_change_free(out);
-			return failed(e, "reading the change set of", stack);
+			return cfn_failed(e, "reading the change set of", stack);
 		}
 		if (!next)
 			return 0;
 	}
 	cfn_change_free(out);
-	return err_set(e, ERR_UNSURE, "the change set of stack %s has more than %d pages", stack, PAGES_MAX);
+	return err_set(e, ERR_UNSURE, "the change set of stack %s has more than %d pages", stack, CFN_PAGES_MAX);
 }
 
 void cfn_change_free(struct cfn_change *c)
@@ -218,7 +232,7 @@ int cfn_change_execute(struct aws *a, const char *stack, const char *name, const
 	aws_arg(args, name, "ChangeSetName");
 	add_if(args, "ClientRequestToken", token);
 	if (aws_query(a, CFN_EXECUTE_CHANGE_SET, args, &x, e))
-		return failed(e, "executing the change set of", stack);
+		return cfn_failed(e, "executing the change set of", stack);
 	return 0;
 }
 
@@ -230,7 +244,7 @@ int cfn_change_delete(struct aws *a, const char *stack, const char *name, struct
 	aws_arg(args, stack, "StackName");
 	aws_arg(args, name, "ChangeSetName");
 	if (aws_query(a, CFN_DELETE_CHANGE_SET, args, &x, e))
-		return failed(e, "deleting the change set of", stack);
+		return cfn_failed(e, "deleting the change set of", stack);
 	return 0;
 }
 
@@ -242,7 +256,7 @@ int cfn_stack_delete(struct aws *a, const char *id, const char *token, struct er
 	aws_arg(args, id, "StackName");
 	add_if(args, "ClientRequestToken", token);
 	if (aws_query(a, CFN_DELETE_STACK, args, &x, e))
-		return failed(e, "deleting", id);
+		return cfn_failed(e, "deleting", id);
 	return 0;
 }
 
@@ -253,6 +267,7 @@ struct blame {
 	bool own;          /* out has a resource's own reason, not only the stack's */
 	char *out;
 	size_t size;
+	char status[48];   /* the stack's newest in this operation; "": none yet */
 };
 
 static bool is_failure(const char *status)
@@ -284,7 +299,11 @@ static void read_events(struct blame *b, struct xml *list)
 			snprintf(b->token, sizeof b->token, "%.128s", token);
 			b->any_token = false;
 		}
-		if (!strcmp(token, b->token) && is_failure(xml_text(ev, "ResourceStatus")))
+		if (strcmp(token, b->token))
+			continue;
+		if (!b->status[0] && !strcmp(xml_text(ev, "PhysicalResourceId"), xml_text(ev, "StackId")))
+			snprintf(b->status, sizeof b->status, "%.47s", xml_text(ev, "ResourceStatus"));
+		if (is_failure(xml_text(ev, "ResourceStatus")))
 			weigh_failure(b, ev);
 	}
 }
@@ -310,19 +329,62 @@ static int event_page(struct aws *a, const char *stack, char **next, struct blam
 	return 0;
 }
 
+static int read_operation(struct aws *a, const char *stack, struct blame *b, struct err *e)
+{
+	autofree char *next = NULL;
+
+	b->out[0] = '\0';
+	for (int page = 0; page < CFN_PAGES_MAX; page++) {
+		if (event_page(a, stack, &next, b, e))
+			return cfn_failed(e, "reading the events of", stack);
+		if (!next)
+			break;
+	}
+	return 0;
+}
+
 int cfn_why_failed(struct aws *a, const char *stack, const char *token, char *out, size_t size,
 		   struct err *e)
 {
 	struct blame b = { .any_token = !token, .out = out, .size = size };
-	autofree char *next = NULL;
 
 	snprintf(b.token, sizeof b.token, "%.128s", token ? token : "");
-	out[0] = '\0';
-	for (int page = 0; page < PAGES_MAX; page++) {
-		if (event_page(a, stack, &next, &b, e))
-			return failed(e, "reading the events of", stack);
-		if (!next)
-			break;
-	}
+	return read_operation(a, stack, &b, e);
+}
+
+int cfn_operation_status(struct aws *a, const char *stack, const char *token, char *out, size_t size,
+			 struct err *e)
+{
+	char why[8];
+	struct blame b = { .out = why, .size = sizeof why };
+
+	snprintf(b.token, sizeof b.token, "%.128s", token);
+	if (read_operation(a, stack, &b, e))
+		return -1;
+	snprintf(out, size, "%s", b.status);
+	return 0;
+}
+
+int cfn_stack_policy(struct aws *a, const char *stack, const char *policy, struct err *e)
+{
+	autoargs struct aws_args *args = aws_args_new();
+	autoxml struct xml *x = NULL;
+
+	aws_arg(args, stack, "StackName");
+	aws_arg(args, policy, "StackPolicyBody");
+	if (aws_query(a, CFN_SET_STACK_POLICY, args, &x, e))
+		return cfn_failed(e, "setting the policy of", stack);
+	return 0;
+}
+
+int cfn_stack_protect(struct aws *a, const char *stack, bool on, struct err *e)
+{
+	autoargs struct aws_args *args = aws_args_new();
+	autoxml struct xml *x = NULL;
+
+	aws_arg(args, stack, "StackName");
+	aws_arg(args, on ? "true" : "false", "EnableTerminationProtection");
+	if (aws_query(a, CFN_UPDATE_TERMINATION_PROTECTION, args, &x, e))
+		return cfn_failed(e, on ? "protecting" : "taking the protection from", stack);
 	return 0;
 }

@@ -12,6 +12,7 @@ struct err;
 
 struct cfn_stack {
 	char id[256], status[48], reason[320];
+	bool is_protected; /* against deletion (EnableTerminationProtection) */
 	json_t *outputs; /* {key: value}; owned */
 	json_t *tags;    /* {key: value}; owned */
 };
@@ -38,7 +39,9 @@ int cfn_change_create(struct aws *a, const struct cfn_change_request *q, struct 
 
 struct cfn_change {
 	char id[320], status[48], execution[32], reason[320];
-	json_t *changes; /* [{"action","logical","type","replacement"}]; owned; all pages */
+	/* [{"action","logical","type","replacement","policy","properties":["Actions"]}]; owned;
+	 * all pages. policy: what becomes of what it takes away ("Delete", "ReplaceAndRetain"; "": not said). */
+	json_t *changes;
 };
 int cfn_change_get(struct aws *a, const char *stack, const char *name, struct cfn_change *out,
 		   struct err *e);
@@ -55,4 +58,39 @@ int cfn_stack_delete(struct aws *a, const char *id, const char *token, struct er
  * "Resource creation cancelled". out "" when there is none. */
 int cfn_why_failed(struct aws *a, const char *stack, const char *token, char *out, size_t size,
 		   struct err *e);
+/* The newest status of the stack itself in the operation with this token; out ""
+ * when that operation never began. */
+int cfn_operation_status(struct aws *a, const char *stack, const char *token, char *out, size_t size,
+			 struct err *e);
+
+/* --- templates (template.c) --- */
+struct cfn_template {
+	json_t *parameters;   /* {name: {"type", "default" (absent: none)}}; owned */
+	json_t *capabilities; /* ["CAPABILITY_IAM"] that it needs; owned */
+	json_t *types;        /* ["AWS::EC2::VPC"] of its resources; owned */
+};
+#define CFN_BODY_MAX 51200 /* AWS: TemplateBody, bytes */
+/* What AWS reads in a template (GetTemplateSummary); one of body and url. */
+int cfn_template_get(struct aws *a, const char *body, const char *url, struct cfn_template *out,
+		     struct err *e);
+void cfn_template_free(struct cfn_template *t);
+#define autotemplate __attribute__((cleanup(cfn_template_free)))
+/* NULL when value may stand for a parameter of this type, else what it should
+ * look like ("vpc-..."): the types CloudFormation checks itself, which it does
+ * only after the stack has begun (aws-specific-parameter-types). */
+const char *cfn_type_wants(const char *type, const char *value);
+
+int cfn_stack_policy(struct aws *a, const char *stack, const char *policy, struct err *e);
+int cfn_stack_protect(struct aws *a, const char *stack, bool on, struct err *e);
+
+/* --- drift (drift.c): is everything as the template says? --- */
+struct cfn_drift {
+	bool over;                   /* the detection is */
+	char status[32], reason[320]; /* "IN_SYNC", "DRIFTED", "UNKNOWN"; "" when the detection failed */
+};
+int cfn_drift_start(struct aws *a, const char *stack, char id[64], struct err *e);
+int cfn_drift_get(struct aws *a, const char *id, struct cfn_drift *out, struct err *e);
+/* *out = [{"logical","type","status","differences":["/Path: expected a, is b"]}] of
+ * what was MODIFIED or DELETED; json_decref. */
+int cfn_drift_rows(struct aws *a, const char *stack, json_t **out, struct err *e);
 #endif
