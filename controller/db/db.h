@@ -2,9 +2,9 @@
  *
  * Who answers is checked before anything secret is sent: TLS with a verified
  * certificate and host name, and only authentication plugins that this login
- * wants (MYSQL_OPT_SSL_ENFORCE and MYSQL_ENABLE_CLEARTEXT_PLUGIN of Connector/C
- * promise that and do not do it: MDEV-28634, CONC-750 and facts of our own
- * tests). Without TLS only a server on this machine is spoken to.
+ * wants (Connector/C's MYSQL_OPT_SSL_ENFORCE and MYSQL_ENABLE_CLEARTEXT_PLUGIN
+ * promise that and do not do it: MDEV-28634; tests/unit/test_db.c). Without TLS
+ * only a server on this machine is spoken to.
  *
  * A session is read-only (the server refuses anything else with 1792), READ
  * UNCOMMITTED (it keeps no old row versions alive), waits for no lock longer
@@ -100,8 +100,9 @@ int db_query(struct db *d, const char *sql, const struct db_limit *l, db_row_fn 
 int db_json(struct db *d, const char *sql, const struct db_limit *l, json_t **out, struct err *e);
 /* The first column of the one row there must be. *null when it is NULL. */
 int db_number(struct db *d, const char *sql, int64_t *out, bool *null, struct err *e);
-/* 'it''s' with its quotes; NULL when it is no valid name (empty, over 64 bytes,
- * control characters). Caller frees. */
+/* 'it''s' with its quotes; NULL when it is no valid name (empty, over 64 letters,
+ * control characters); for a session of db_open(), which has no
+ * backslash escapes. Caller frees. */
 char *db_quote(const char *name);
 /* `na``me`, the same. */
 char *db_quote_id(const char *name);

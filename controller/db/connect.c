@@ -1,0 +1,189 @@
+/* Opening a connection: nothing secret leaves before the other side is known. */
+#include "db/internal.h"
+
+#include "aws/rds_token.h"
+#include "aws/secrets.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PACKET_MAX ((unsigned long)64 << 20) /* one row; the library's own limit is 1 GiB */
+#define OLDEST_MARIADB 100100 /* max_statement_time */
+#define OLDEST_MYSQL 50708    /* max_execution_time */
+
+static void library_init(void)
+{
+	mysql_library_init(0, NULL, NULL);
+}
+
+/* Which answers to "who are you" we give. IAM's is the token in clear text, so
+ * it is the only one then, and never there otherwise: a server that asks for it
+ * would get the password. The first is also what we offer: else the server's
+ * first offer is looked at, and it is not in the list (5010). */
+static const char *plugins(const struct db_login *l)
+{
+	if (l->iam)
+		return "mysql_clear_password";
+	return "mysql_native_password,caching_sha2_password,client_ed25519,sha256_password";
+}
+
+static unsigned seconds(int ms)
+{
+	return (unsigned)(ms + 999) / 1000;
+}
+
+static void set_limits(MYSQL *my, const struct db_login *l)
+{
+	unsigned connect = seconds(l->connect_ms), io = seconds(l->statement_ms) + 2;
+	unsigned long packet = PACKET_MAX;
+
+	mysql_options(my, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
+	mysql_options(my, MYSQL_OPT_READ_TIMEOUT, &io); /* later than the server's own limit */
+	mysql_options(my, MYSQL_OPT_WRITE_TIMEOUT, &io);
+	mysql_options(my, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
+}
+
+/* MYSQL_OPT_SSL_ENFORCE alone lets a server without TLS through (MDEV-28634);
+ * with VERIFY_SERVER_CERT it does not. A local server is asked for TLS only
+ * when the login names a CA. */
+static void set_trust(MYSQL *my, const struct db_login *l)
+{
+	my_bool yes = 1, no = 0;
+	unsigned none = 0;
+
+	mysql_options(my, MARIADB_OPT_RESTRICTED_AUTH, plugins(l));
+	if (l->iam)
+		mysql_options(my, MYSQL_DEFAULT_AUTH, "mysql_clear_password");
+	mysql_options(my, MYSQL_OPT_LOCAL_INFILE, &none); /* a server may ask for any file of ours */
+	mysql_options(my, MYSQL_OPT_RECONNECT, &no);
+	mysql_options(my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, l->tls ? &yes : &no);
+	if (!l->tls)
+		return;
+	mysql_options(my, MYSQL_OPT_SSL_ENFORCE, &yes);
+	mysql_options(my, MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
+	if (l->ca)
+		mysql_options(my, MYSQL_OPT_SSL_CA, l->ca);
+}
+
+static MYSQL *dial(const struct db_login *l, MYSQL *my, const char *password)
+{
+	bool socket = *l->host == '/';
+	unsigned protocol = socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP; /* "localhost" is TCP as well */
+
+	mysql_options(my, MYSQL_OPT_PROTOCOL, &protocol);
+	mysql_options(my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	mysql_optionsv(my, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "cutover");
+	return mysql_real_connect(my, socket ? NULL : l->host, l->user, password ? password : "", l->database,
+				  socket ? 0 : (unsigned)l->port, socket ? l->host : NULL, 0);
+}
+
+/* The library has said yes; does what it has agree with what was wanted? */
+static int check_tls(const struct db_login *l, struct db *d, struct err *e)
+{
+	const char *cipher = mysql_get_ssl_cipher(d->my);
+
+	name_copy(d->server.tls, sizeof d->server.tls, cipher ? cipher : "");
+	if (l->tls && !*d->server.tls)
+		return err_set(e, ERR_DENIED, "the connection to %s is not encrypted although TLS was asked for", l->name);
+	return 0;
+}
+
+static int check_version(struct db *d, struct err *e)
+{
+	const char *text = mysql_get_server_info(d->my);
+	unsigned long version = mysql_get_server_version(d->my);
+
+	name_copy(d->server.text, sizeof d->server.text, text ? text : "");
+	d->server.flavour = strcasestr(d->server.text, "mariadb") ? DB_MARIADB : DB_MYSQL;
+	d->server.version = version < 1000000 ? (int)version : 0;
+	if (d->server.version < (d->server.flavour == DB_MARIADB ? OLDEST_MARIADB : OLDEST_MYSQL))
+		return err_set(e, ERR_INPUT, "%s is version \"%s\": too old to limit the time of a statement "
+			       "(MariaDB 10.1 and MySQL 5.7.8 can)", d->name, d->server.text);
+	return 0;
+}
+
+/* No backslashes in quotes, so that db_quote() is right on any server. */
+#define MODE "sql_mode='NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY', lock_wait_timeout=1, " \
+	     "innodb_lock_wait_timeout=1, group_concat_max_len=1048576, "
+
+static int set_session(struct db *d, struct err *e)
+{
+	autofree char *mode = d->server.flavour == DB_MARIADB ?
+		xasprintf("SET SESSION " MODE "max_statement_time=%d.%03d", d->statement_ms / 1000, d->statement_ms % 1000) :
+		xasprintf("SET SESSION " MODE "max_execution_time=%d%s", d->statement_ms,
+			  d->server.version >= 80000 ? ", information_schema_stats_expiry=0" : "");
+
+	if (mysql_query(d->my, mode) ||
+	    mysql_query(d->my, "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ ONLY"))
+		return refusal_query(d, e);
+	return 0;
+}
+
+static int see_row(void *ctx, const struct db_row *row, struct err *e)
+{
+	(void)row;
+	(void)e;
+	*(bool *)ctx = true;
+	return 0;
+}
+
+static int see_aurora(struct db *d, struct err *e)
+{
+	if (d->server.flavour == DB_MARIADB)
+		return 0;
+	return db_query(d, "SHOW VARIABLES LIKE 'aurora_version'", NULL, see_row, &d->server.aurora, e);
+}
+
+static int open_session(const struct db_login *l, struct db *d, struct err *e)
+{
+	autosecret char *token = NULL;
+
+	if (l->iam && !(token = rds_token(l->aws, l->host, l->port, l->user, e)))
+		return -1;
+	if (!dial(l, d->my, l->iam ? token : l->password))
+		return refusal_connect(l, d->my, e);
+	if (check_tls(l, d, e) || check_version(d, e) || set_session(d, e) || see_aurora(d, e))
+		return -1;
+	return 0;
+}
+
+int db_open(const struct db_login *l, struct db **out, struct err *e)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	autodb struct db *d = xcalloc(1, sizeof *d);
+
+	pthread_once(&once, library_init);
+	d->my = mysql_init(NULL);
+	if (!d->my)
+		abort(); /* out of memory, as everywhere */
+	d->statement_ms = l->statement_ms;
+	memcpy(d->name, l->name, sizeof d->name);
+	set_limits(d->my, l);
+	set_trust(d->my, l);
+	if (open_session(l, d, e))
+		return -1;
+	*out = steal(&d);
+	return 0;
+}
+
+void db_close(struct db **dp)
+{
+	struct db *d = *dp;
+
+	if (!d)
+		return;
+	mysql_close(d->my);
+	free(d);
+	*dp = NULL;
+}
+
+const struct db_server *db_server(const struct db *d) { return &d->server; }
+const char *db_name(const struct db *d) { return d->name; }
+
+int db_use(struct db *d, const char *database, struct err *e)
+{
+	if (d->closed)
+		return err_set(e, ERR_NET, "the connection to %s was closed after an answer past its limit", d->name);
+	return mysql_select_db(d->my, database) ? refusal_query(d, e) : 0;
+}

@@ -1,0 +1,42 @@
+/* db/internal.h - what this room's files share. */
+#ifndef CUTOVER_DB_INTERNAL_H
+#define CUTOVER_DB_INTERNAL_H
+
+#include "base/buf.h"
+#include "db/db.h"
+
+#include <mysql.h>
+
+struct db_login {
+	struct aws *aws; /* lent */
+	char *host, *user, *password, *ca, *database;
+	int port, connect_ms, statement_ms;
+	bool iam, tls, local; /* local: on this machine, where plain text may go */
+	char name[320];
+};
+
+struct db {
+	MYSQL *my;
+	struct db_server server;
+	int statement_ms;
+	bool closed; /* by us, past a limit */
+	char name[320];
+};
+
+/* --- refusal.c: numbers of the server and the library in words --- */
+/* Why connecting failed; my holds the number and the text. */
+int refusal_connect(const struct db_login *l, MYSQL *my, struct err *e);
+/* Why a statement failed. */
+int refusal_query(struct db *d, struct err *e);
+void refusal_code(unsigned number, struct err *e);
+
+/* --- greeting.c --- */
+/* Something accepts connections at l and does not speak our protocol: what is
+ * it? "" when that cannot be told. */
+const char *greeting_of(const struct db_login *l);
+
+/* Plain loopback: an address that no other machine can have. */
+bool host_is_local(const char *host);
+void name_copy(char *out, size_t size, const char *s);
+int64_t now_ms(void);
+#endif
