@@ -25,7 +25,7 @@ static bool all_of(const char *s, const char *set, size_t min, size_t max)
 #define DIGITS "0123456789"
 #define NAMES "abcdefghijklmnopqrstuvwxyz0123456789-"
 
-static void check_names(struct reader *r)
+void plan_check_names(struct reader *r)
 {
 	const struct plan *p = r->plan;
 	size_t n = strlen(p->region);
@@ -359,7 +359,7 @@ static void check_deadline(struct reader *r)
 
 void plan_check(struct reader *r)
 {
-	check_names(r);
+	plan_check_names(r);
 	check_sides(r);
 	check_roles(r);
 	check_ids(r);

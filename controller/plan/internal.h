@@ -75,6 +75,11 @@ json_t *shape_read(struct reader *r, const struct shape *shape, const json_t *in
 bool key_is_comment(const char *key);
 const char *type_said(const json_t *v);
 
+/* --- plan.c: r->plan's text as JSON, with its lines; NULL after reporting, not
+ * an object when that is reported too. what: "a plan". */
+json_t *plan_document(struct reader *r, const char *what);
+
 /* --- check.c: what no table can say */
 void plan_check(struct reader *r);
+void plan_check_names(struct reader *r); /* name, region and account of r->plan */
 #endif

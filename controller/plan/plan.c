@@ -238,7 +238,7 @@ static const char *syntax_hint(const char *text, size_t n, const json_error_t *j
 	return "";
 }
 
-static json_t *read_json(struct reader *r)
+json_t *plan_document(struct reader *r, const char *what)
 {
 	const struct plan *p = r->plan;
 	json_error_t je;
@@ -251,13 +251,13 @@ static json_t *read_json(struct reader *r)
 	if (!doc)
 		errs_add(r->errs, je.line, NULL, "is not JSON: %s%s", je.text, syntax_hint(p->text, p->ntext, &je));
 	else if (!json_is_object(doc))
-		errs_add(r->errs, 1, NULL, "a plan is an object {...}, not %s", type_said(doc));
+		errs_add(r->errs, 1, NULL, "%s is an object {...}, not %s", what, type_said(doc));
 	return doc;
 }
 
 static void read_plan(struct reader *r)
 {
-	autojson json_t *doc = read_json(r), *top = NULL;
+	autojson json_t *doc = plan_document(r, "a plan"), *top = NULL;
 
 	if (!json_is_object(doc))
 		return;
