@@ -103,8 +103,9 @@ static int check_version(struct db *d, struct err *e)
 	return 0;
 }
 
-/* No backslashes in quotes, so that db_quote() is right on any server. */
-#define MODE "sql_mode='NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY', lock_wait_timeout=1, " \
+/* No backslashes in quotes, so that db_quote() is right on any server; NOW() in the
+ * zone in which innodb_trx tells its times. */
+#define MODE "sql_mode='NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY', time_zone='SYSTEM', lock_wait_timeout=1, " \
 	     "innodb_lock_wait_timeout=1, group_concat_max_len=1048576, "
 
 static int set_session(struct db *d, struct err *e)
