@@ -22,7 +22,7 @@ except ImportError:
 
 # our macro in ops.c -> the model's name
 MODELS = {'ELB': 'elbv2', 'CFN': 'cloudformation', 'STS': 'sts', 'CW': 'cloudwatch', 'ECS': 'ecs',
-          'PLAN': 'scheduler', 'SECRETS': 'secretsmanager'}
+          'PLAN': 'scheduler', 'SECRETS': 'secretsmanager', 'RDS': 'rds'}
 # made outside the table, by cred_sts.c
 MORE = [('STS', 'AssumeRole'), ('STS', 'AssumeRoleWithWebIdentity')]
 

@@ -1,6 +1,6 @@
 /* aws/aws.h - one signed call to AWS, and what its failure means.
  *
- * aws_query speaks the Query/XML protocol (ELBv2, CloudFormation, STS), aws_json
+ * aws_query speaks the Query/XML protocol (ELBv2, CloudFormation, STS, RDS), aws_json
  * the JSON ones (CloudWatch 1.0, ECS 1.1), aws_rest REST-JSON (Scheduler). All three sign, take
  * a token from the service's bucket, send, map every error code to an error
  * kind, and retry with full jitter what may be retried: reads on BUSY, NET and
@@ -30,9 +30,12 @@ enum aws_op {
 	CFN_DETECT_STACK_DRIFT, CFN_DESCRIBE_STACK_DRIFT_DETECTION_STATUS, CFN_DESCRIBE_STACK_RESOURCE_DRIFTS,
 	CW_GET_METRIC_DATA, CW_DESCRIBE_ALARMS,
 	ECS_DESCRIBE_SERVICES, ECS_UPDATE_SERVICE,
+	ECS_RUN_TASK, ECS_DESCRIBE_TASKS, ECS_LIST_TASKS, ECS_STOP_TASK,
 	SCHEDULER_GET_SCHEDULE, SCHEDULER_CREATE_SCHEDULE, SCHEDULER_UPDATE_SCHEDULE,
 	SCHEDULER_DELETE_SCHEDULE,
 	SECRETS_GET_SECRET_VALUE,
+	RDS_DESCRIBE_DB_CLUSTERS, RDS_DESCRIBE_DB_INSTANCES, RDS_RESTORE_DB_CLUSTER_TO_POINT_IN_TIME,
+	RDS_CREATE_DB_INSTANCE, RDS_CREATE_BLUE_GREEN_DEPLOYMENT, RDS_DESCRIBE_BLUE_GREEN_DEPLOYMENTS,
 	AWS_OPS
 };
 
@@ -60,7 +63,7 @@ struct aws_opts {
 };
 
 /* Endpoints: AWS_ENDPOINT_URL_<SERVICE> (STS, ELASTIC_LOAD_BALANCING_V2,
- * CLOUDFORMATION, CLOUDWATCH, ECS, SCHEDULER, SECRETS_MANAGER), AWS_ENDPOINT_URL, else AWS's own by region
+ * CLOUDFORMATION, CLOUDWATCH, ECS, SCHEDULER, SECRETS_MANAGER, RDS), AWS_ENDPOINT_URL, else AWS's own by region
  * (sdkref/latest/guide/feature-ss-endpoints.html). Plain http is accepted only for
  * loopback endpoints. */
 struct aws *aws_new(const struct aws_opts *o);

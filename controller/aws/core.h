@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-#define AWS_SERVICES 7
+#define AWS_SERVICES 8
 
 /* Tokens: `burst` at once, `rate` a second. */
 struct limit {

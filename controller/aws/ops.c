@@ -9,6 +9,7 @@
 #define CW(op)   op, "monitoring", "GraniteServiceVersion20100801", "cloudwatch:" op
 #define ECS(op)  op, "ecs", "AmazonEC2ContainerServiceV20141113", "ecs:" op
 #define SECRETS(op) op, "secretsmanager", "secretsmanager", "secretsmanager:" op
+#define RDS(op)  op, "rds", "2014-10-31", "rds:" op
 #define PLAN(op) op, "scheduler", "", "scheduler:" op
 
 static const struct aws_op_info ops[AWS_OPS] = {
@@ -38,11 +39,23 @@ static const struct aws_op_info ops[AWS_OPS] = {
 	[CW_DESCRIBE_ALARMS]         = { CW("DescribeAlarms"), false },
 	[ECS_DESCRIBE_SERVICES]      = { ECS("DescribeServices"), false },
 	[ECS_UPDATE_SERVICE]         = { ECS("UpdateService"), true },
+	/* With a client token, a RunTask that is sent again gives the same task; but
+	 * whether to send it again is the step's to decide, after a look. */
+	[ECS_RUN_TASK]               = { ECS("RunTask"), true },
+	[ECS_DESCRIBE_TASKS]         = { ECS("DescribeTasks"), false },
+	[ECS_LIST_TASKS]             = { ECS("ListTasks"), false },
+	[ECS_STOP_TASK]              = { ECS("StopTask"), true },
 	[SCHEDULER_GET_SCHEDULE]     = { PLAN("GetSchedule"), false },
 	[SCHEDULER_CREATE_SCHEDULE]  = { PLAN("CreateSchedule"), true },
 	[SCHEDULER_UPDATE_SCHEDULE]  = { PLAN("UpdateSchedule"), true },
 	[SCHEDULER_DELETE_SCHEDULE]  = { PLAN("DeleteSchedule"), true },
 	[SECRETS_GET_SECRET_VALUE]   = { SECRETS("GetSecretValue"), false },
+	[RDS_DESCRIBE_DB_CLUSTERS]   = { RDS("DescribeDBClusters"), false },
+	[RDS_DESCRIBE_DB_INSTANCES]  = { RDS("DescribeDBInstances"), false },
+	[RDS_RESTORE_DB_CLUSTER_TO_POINT_IN_TIME] = { RDS("RestoreDBClusterToPointInTime"), true },
+	[RDS_CREATE_DB_INSTANCE]     = { RDS("CreateDBInstance"), true },
+	[RDS_CREATE_BLUE_GREEN_DEPLOYMENT] = { RDS("CreateBlueGreenDeployment"), true },
+	[RDS_DESCRIBE_BLUE_GREEN_DEPLOYMENTS] = { RDS("DescribeBlueGreenDeployments"), false },
 };
 
 const struct aws_op_info *aws_op_info(enum aws_op op)
@@ -61,6 +74,7 @@ static const struct aws_service services[] = {
 	{ "scheduler", "SCHEDULER", NULL, { { 20, 8 }, { 20, 5 } } },
 	{ "sts", "STS", NULL, { { 15, 5 }, { 6, 1 } } },
 	{ "secretsmanager", "SECRETS_MANAGER", "1.1", { { 20, 8 }, { 6, 1 } } },
+	{ "rds", "RDS", NULL, { { 20, 5 }, { 6, 1 } } },
 };
 _Static_assert(COUNT(services) == AWS_SERVICES, "struct aws keeps buckets for each");
 
