@@ -40,6 +40,21 @@ int elb_rule_weight(const struct elb_rule *r, const char *group_arn);
 /* One ModifyRule with r's actions and these groups in the forward action. */
 int elb_rule_set(struct aws *a, const struct elb_rule *r, const struct elb_weight *groups,
 		 size_t n, struct err *e);
+/* --- rules.c: the production rule's beginning and end --- */
+
+/* The listener's rule that has this tag; arn "" when none has. ERR_GATE: several have. */
+int elb_rule_find(struct aws *a, const char *listener, const char *tag, const char *value, char arn[256],
+		  struct err *e);
+/* For all paths, without stickiness, everything to one group. ERR_GATE when
+ * another rule has that priority. */
+struct elb_new_rule {
+	const char *listener, *group;
+	int priority;
+	const json_t *tags; /* {key: value}, at creation */
+};
+int elb_rule_create(struct aws *a, const struct elb_new_rule *q, char arn[256], struct err *e);
+int elb_rule_delete(struct aws *a, const char *arn, struct err *e); /* one that is gone is fine */
+
 /* {key: value} of one resource; json_decref. */
 int elb_tags(struct aws *a, const char *arn, json_t **out, struct err *e);
 
