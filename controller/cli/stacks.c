@@ -30,7 +30,7 @@ struct aws *stacks_aws(struct stacks *s, const char *region)
 	return s->at[i].aws;
 }
 
-void stacks_close(struct stacks *s, void (*free_aws)(struct aws *))
+void stacks_end(struct stacks *s, void (*free_aws)(struct aws *))
 {
 	for (size_t i = 0; i < STACKS_REGIONS && s->at[i].region && free_aws; i++)
 		free_aws(s->at[i].aws);
@@ -81,7 +81,7 @@ static struct aws *open_aws(void *ctx, const char *region)
 
 static void session_close(struct session *x)
 {
-	stacks_close(&x->s, aws_free);
+	stacks_end(&x->s, aws_free);
 	cred_chain_free(x->creds);
 	http_curl_free(x->curl);
 }

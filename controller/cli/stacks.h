@@ -35,7 +35,7 @@ struct stacks {
 	bool touched;          /* something was changed */
 };
 struct aws *stacks_aws(struct stacks *s, const char *region);
-void stacks_close(struct stacks *s, void (*free_aws)(struct aws *)); /* free_aws NULL: they are lent */
+void stacks_end(struct stacks *s, void (*free_aws)(struct aws *)); /* free_aws NULL: they are lent */
 bool stacks_named(const char *list, const char *stack, const char *logical); /* "Alb" or "mw-edge.Alb" in it */
 void stacks_keep_outputs(struct stacks *s, const char *stack, const json_t *outputs);
 
