@@ -32,7 +32,7 @@ int deadman_arm(struct engine *en, struct err *e)
 	int64_t at = engine_now(en) + d->after_ms;
 	char name[65], token[65];
 
-	if (!d->on)
+	if (!d->on || en->run->one_way)
 		return 0;
 	input = rollback_input(en);
 	name_of(en, name);

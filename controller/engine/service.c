@@ -5,8 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Behind a one-way door blue is no place to go back to: the switch that would
+ * put the weights there goes first. */
+static int close_the_way_back(struct step_run *r, struct err *e)
+{
+	bool closes = r->step->kind->flags & STEP_ONE_WAY && !r->engine->run->one_way;
+
+	return closes ? deadman_disarm(r->engine, e) : 0;
+}
+
 int step_intend(struct step_run *r, json_t *memo, struct err *e)
 {
+	if (close_the_way_back(r, e)) {
+		json_decref(memo);
+		return -1;
+	}
 	if (engine_append(r->engine, "intend", r->step->id, json_pack("{s:o}", "memo", memo), e))
 		return -1;
 	r->memo = r->engine->run->step[r->step - r->plan->steps].memo;

@@ -17,12 +17,17 @@ static size_t base_length(const char *url)
 
 int fetch_get(struct step_run *r, const char *path, struct http_res *a, struct err *e)
 {
+	return fetch_through(r, path, json_str(r->params, "through", NULL), a, e);
+}
+
+int fetch_through(struct step_run *r, const char *path, const char *through, struct http_res *a, struct err *e)
+{
 	const char *base = json_str(r->params, "url", "");
 	autofree char *url = xasprintf("%.*s%s", (int)base_length(base), base, path);
 	static const struct kv head[] = { { "User-Agent", "cutover" }, { "Accept", "*/*" } };
 	struct http_req q = {
 		.method = "GET", .url = url, .head = head, .nhead = COUNT(head), .timeout_ms = FETCH_TIMEOUT_MS,
-		.max_answer = ANSWER_MAX, .connect_to = json_str(r->params, "through", NULL),
+		.max_answer = ANSWER_MAX, .connect_to = through,
 	};
 
 	return http_send(r->http, &q, a, e) ? err_wrap(e, "GET %.200s", url) : 0;

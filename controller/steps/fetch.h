@@ -19,5 +19,7 @@
 
 /* GETs url + path. */
 int fetch_get(struct step_run *r, const char *path, struct http_res *a, struct err *e);
+/* The same, through "host:port"; NULL: the URL's own host. */
+int fetch_through(struct step_run *r, const char *path, const char *through, struct http_res *a, struct err *e);
 void fetch_validate(const struct step *s, const struct plan *p, struct plan_errors *errs);
 #endif
