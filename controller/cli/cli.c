@@ -81,6 +81,10 @@ static int take_option(struct cli *c, int opt)
 {
 	if (opt >= OPT_OWN) {
 		c->value[opt - OPT_OWN] = optarg ? optarg : "";
+		if (c->ngiven == CLI_GIVEN)
+			return cli_usage(c, "more than %d options", CLI_GIVEN);
+		c->given[c->ngiven].option = opt - OPT_OWN;
+		c->given[c->ngiven++].value = c->value[opt - OPT_OWN];
 		return 0;
 	}
 	switch (opt) {
@@ -163,6 +167,14 @@ const char *cli_opt(const struct cli *c, const char *name)
 	for (int i = 0; c->command->options && c->command->options[i].name; i++)
 		if (!strcmp(c->command->options[i].name, name))
 			return c->value[i];
+	return NULL;
+}
+
+const char *cli_each(const struct cli *c, const char *name, int i)
+{
+	for (int k = 0; k < c->ngiven; k++)
+		if (!strcmp(c->command->options[c->given[k].option].name, name) && !i--)
+			return c->given[k].value;
 	return NULL;
 }
 

@@ -30,6 +30,7 @@ struct cli_option {
 };
 
 #define CLI_OPTIONS 16
+#define CLI_GIVEN 64   /* options on one command line */
 struct cli {
 	const struct cli_command *command;
 	int argc;          /* positional arguments */
@@ -37,6 +38,8 @@ struct cli {
 	const char *state; /* the journal's file */
 	bool json, color, tty;
 	const char *value[CLI_OPTIONS]; /* by the option's place in the table */
+	struct { int option; const char *value; } given[CLI_GIVEN]; /* all of them, in order */
+	int ngiven;
 };
 
 struct cli_command {
@@ -49,6 +52,7 @@ struct cli_command {
 extern const struct cli_command *const cli_commands[]; /* NULL ends */
 
 const char *cli_opt(const struct cli *c, const char *name); /* NULL: not given; "" for a given flag */
+const char *cli_each(const struct cli *c, const char *name, int i); /* the i-th time it was given; NULL: no more */
 const char *cli_arg(const struct cli *c, int i);            /* NULL: not given */
 /* Prints "cutover: message" and gives the exit code of its kind. */
 int cli_fail(const struct err *e);
