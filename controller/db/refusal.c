@@ -58,9 +58,9 @@ static const struct meaning meanings[] = {
 	  "its certificate is signed by none of the CAs we were given: is the CA bundle that of this server?" TLS_ADVICE },
 	{ CR_SSL_CONNECTION_ERROR, ANY, ERR_DENIED, NULL },
 	/* plugins */
-	{ CR_PLUGIN_NOT_ALLOWED, "mysql_clear_password", ERR_DENIED,
-	  "the server asks for the password in clear text, and gets it in no case: for an IAM user say `iam`" },
-	{ CR_PLUGIN_NOT_ALLOWED, ANY, ERR_DENIED, "the server asks for a way to log in that this login has not" },
+	{ CR_PLUGIN_NOT_ALLOWED, ANY, ERR_DENIED, /* the library names another plugin than the server did */
+	  "the server asks for the password in another way than as a hash, perhaps in clear text, and gets nothing; for an "
+	  "IAM user say `iam`" },
 	{ CR_AUTH_PLUGIN_CANNOT_LOAD, ANY, ERR_DENIED, NULL },
 	{ CR_ERR_LOAD_PLUGIN, ANY, ERR_DENIED, NULL },
 	/* the server's own */
@@ -148,6 +148,14 @@ static int refuse_login(const struct db_login *l, struct err *e)
 	return -1;
 }
 
+static int refuse_plugin(const struct db_login *l, struct err *e)
+{
+	err_set(e, ERR_DENIED, "database %s: the server wants a password of this user, and no IAM token (error %d): was the "
+		"user made with AWS's authentication plugin?", l->name, CR_PLUGIN_NOT_ALLOWED);
+	refusal_code(CR_PLUGIN_NOT_ALLOWED, e);
+	return -1;
+}
+
 static bool is_silent(unsigned number)
 {
 	return number == CR_SERVER_LOST || number == CR_MALFORMED_PACKET || number == CR_VERSION_ERROR ||
@@ -174,6 +182,8 @@ int refusal_connect(const struct db_login *l, MYSQL *my, struct err *e)
 
 	if (number == 1045 || number == 1698)
 		return refuse_login(l, e);
+	if (number == CR_PLUGIN_NOT_ALLOWED && l->iam)
+		return refuse_plugin(l, e);
 	if (is_silent(number) && !mysql_get_server_info(my))
 		return refuse_stranger(l, number, e);
 	return refuse(l->name, my, e);
