@@ -143,8 +143,7 @@ layers:
 # --- installing ------------------------------------------------------------------------
 install: build/cutover
 	install -D -m 755 build/cutover $(DESTDIR)$(PREFIX)/bin/cutover
-	install -d $(DESTDIR)$(PREFIX)/share/cutover/plans
-	install -m 644 plans/* $(DESTDIR)$(PREFIX)/share/cutover/plans/
+	cd plans && find . -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/cutover/plans/{} \;
 	$(if $(wildcard templates/*),install -d $(DESTDIR)$(PREFIX)/share/cutover/templates && install -m 644 templates/* $(DESTDIR)$(PREFIX)/share/cutover/templates/)
 
 clean:

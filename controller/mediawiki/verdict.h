@@ -72,6 +72,6 @@ struct horizon {
 	bool sound;      /* false: the order itself loses writes; why says how */
 	char why[320];
 };
-/* Pure. `shared`: both colours use one database (kind SHARING_SHARED). */
+/* Pure. SHARING_SHARED: both colours use one database; else each has its own. */
 void schema_horizon(enum schema_sharing kind, const struct horizon_step *step, size_t n, struct horizon *out);
 #endif
