@@ -3,8 +3,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "plan/plan.h"
+#include "steps/token.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,16 +15,13 @@ static void started_by(const struct step_run *r, const char *which, char out[ECS
 	snprintf(out, ECS_STARTED_BY_MAX + 1, "cutover/%.96s/%.20s", r->token, which);
 }
 
-/* Shorter than the name may be: what does not fit is told by its hash. */
+/* Shorter than the name may be: its hash stands for it. */
 static void client_token(const char *name, char out[ECS_TOKEN_MAX + 1])
 {
-	unsigned char md[EVP_MAX_MD_SIZE] = { 0 };
+	char hash[33];
 
-	if (!EVP_Digest(name, strlen(name), md, NULL, EVP_sha256(), NULL))
-		abort();
-	snprintf(out, ECS_TOKEN_MAX + 1, "%.24s-", "cutover");
-	for (size_t i = 0, n = strlen(out); i < 16; i++, n += 2)
-		snprintf(out + n, ECS_TOKEN_MAX + 1 - n, "%02x", md[i]);
+	token_hash(name, 32, hash);
+	snprintf(out, ECS_TOKEN_MAX + 1, "cutover-%s", hash);
 }
 
 /* --- looking ---------------------------------------------------------------------------- */

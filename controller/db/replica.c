@@ -1,0 +1,216 @@
+#include "db/replica.h"
+
+#include "db/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NEW_WORDS 80022    /* MySQL: SHOW REPLICA STATUS, STOP REPLICA */
+#define NEW_LOG_WORDS 80200 /* MySQL: SHOW BINARY LOG STATUS */
+
+/* --- positions ------------------------------------------------------------------------ */
+
+/* "mysql-bin.000042" -> 42, and the length of what stands before the point. */
+static bool split(const char *file, size_t *base, unsigned long *n)
+{
+	const char *dot = strrchr(file, '.');
+	char *end;
+
+	if (!dot || !dot[1])
+		return false;
+	*base = (size_t)(dot - file);
+	*n = strtoul(dot + 1, &end, 10);
+	return !*end;
+}
+
+bool db_position_same(const struct db_position *a, const struct db_position *b)
+{
+	return !strcmp(a->file, b->file) && a->at == b->at;
+}
+
+bool db_position_reached(const struct db_position *done, const struct db_position *want)
+{
+	unsigned long has = 0, needs = 0;
+	size_t a = 0, b = 0;
+
+	if (!split(done->file, &a, &has) || !split(want->file, &b, &needs) || a != b || memcmp(done->file, want->file, a))
+		return false;
+	return has != needs ? has > needs : done->at >= want->at;
+}
+
+static bool is_mysql_since(const struct db *d, int version)
+{
+	return d->server.flavour == DB_MYSQL && d->server.version >= version;
+}
+
+/* The first of the names that the row has; "" for NULL and for none. */
+static const char *field(const json_t *row, const char *new_name, const char *old_name)
+{
+	const char *v = json_str(row, new_name, NULL);
+
+	return v ? v : json_str(row, old_name, "");
+}
+
+static void read_position(struct db_position *p, const char *file, const char *at)
+{
+	snprintf(p->file, sizeof p->file, "%.120s", file);
+	p->at = strtoull(at, NULL, 10);
+}
+
+static int say_right(struct err *e, const char *right)
+{
+	return e->kind == ERR_DENIED ? err_wrap(e, "this needs the right %s", right) : -1;
+}
+
+int db_position(struct db *d, struct db_position *out, struct err *e)
+{
+	const char *sql = is_mysql_since(d, NEW_LOG_WORDS) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
+	autojson json_t *rows = NULL;
+	const json_t *row;
+
+	*out = (struct db_position){ 0 };
+	if (db_json(d, sql, NULL, &rows, e))
+		return say_right(e, "REPLICATION CLIENT (BINLOG MONITOR on MariaDB)");
+	row = json_array_get(rows, 0);
+	if (row)
+		read_position(out, field(row, "File", "File"), field(row, "Position", "Position"));
+	return 0;
+}
+
+int db_open_since(struct db *d, int64_t older_s, int64_t *n, struct err *e)
+{
+	autofree char *sql = xasprintf("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID() "
+				       "AND trx_mysql_thread_id <> 0 AND trx_started <= NOW() - INTERVAL %" PRId64 " SECOND",
+				       older_s);
+	bool null;
+
+	return db_number(d, sql, n, &null, e) ? say_right(e, "PROCESS") : 0;
+}
+
+/* --- the replica ------------------------------------------------------------------------ */
+
+static void read_error(const json_t *row, struct db_replica *out)
+{
+	const char *io = field(row, "Last_IO_Error", "Last_IO_Error"), *sql = field(row, "Last_SQL_Error", "Last_SQL_Error");
+
+	name_copy(out->error, sizeof out->error, *sql ? sql : io);
+}
+
+static void read_replica(const json_t *row, struct db_replica *out)
+{
+	const char *lag = field(row, "Seconds_Behind_Source", "Seconds_Behind_Master");
+
+	out->follows = true;
+	out->fetches = !strcmp(field(row, "Replica_IO_Running", "Slave_IO_Running"), "Yes");
+	out->applies = !strcmp(field(row, "Replica_SQL_Running", "Slave_SQL_Running"), "Yes");
+	out->lag_s = *lag ? strtoll(lag, NULL, 10) : -1;
+	read_position(&out->done, field(row, "Relay_Source_Log_File", "Relay_Master_Log_File"),
+		      field(row, "Exec_Source_Log_Pos", "Exec_Master_Log_Pos"));
+	name_copy(out->source, sizeof out->source, field(row, "Source_Host", "Master_Host"));
+	read_error(row, out);
+}
+
+int db_replica(struct db *d, struct db_replica *out, struct err *e)
+{
+	const char *sql = is_mysql_since(d, NEW_WORDS) ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS";
+	autojson json_t *rows = NULL;
+
+	*out = (struct db_replica){ .lag_s = -1 };
+	if (db_json(d, sql, NULL, &rows, e))
+		return say_right(e, "REPLICATION CLIENT (REPLICA MONITOR on MariaDB)");
+	if (json_array_size(rows) > 1)
+		return err_set(e, ERR_INPUT, "%s follows %zu sources; only a copy with one is understood", d->name,
+			       json_array_size(rows));
+	if (json_array_size(rows))
+		read_replica(json_array_get(rows, 0), out);
+	return 0;
+}
+
+/* --- the one change ------------------------------------------------------------------------ */
+
+/* One way for each sort of server: what stops, and what forgets. */
+static const struct way {
+	const char *routine;      /* of schema mysql; NULL: the server's own words */
+	enum db_flavour flavour;
+	int since;
+	const char *stop, *forget;
+} ways[] = {
+	{ "rds_reset_external_source", DB_MYSQL, 0, "CALL mysql.rds_stop_replication", "CALL mysql.rds_reset_external_source" },
+	{ "rds_reset_external_master", DB_MYSQL, 0, "CALL mysql.rds_stop_replication", "CALL mysql.rds_reset_external_master" },
+	{ "rds_reset_external_master", DB_MARIADB, 0, "CALL mysql.rds_stop_replication", "CALL mysql.rds_reset_external_master" },
+	{ NULL, DB_MARIADB, 0, "STOP SLAVE", "RESET SLAVE ALL" },
+	{ NULL, DB_MYSQL, NEW_WORDS, "STOP REPLICA", "RESET REPLICA ALL" },
+	{ NULL, DB_MYSQL, 0, "STOP SLAVE", "RESET SLAVE ALL" },
+};
+
+static int has_routine(struct db *d, const char *name, bool *has, struct err *e)
+{
+	autofree char *sql = xasprintf("SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = 'mysql' "
+				       "AND routine_name = '%s'", name);
+	int64_t n;
+	bool null;
+
+	if (db_number(d, sql, &n, &null, e))
+		return -1;
+	*has = n > 0;
+	return 0;
+}
+
+static int find_way(struct db *d, const struct way **out, struct err *e)
+{
+	for (size_t i = 0; i < COUNT(ways); i++) {
+		const struct way *w = &ways[i];
+		bool has = true;
+
+		if (w->flavour != d->server.flavour || d->server.version < w->since)
+			continue;
+		if (w->routine && has_routine(d, w->routine, &has, e))
+			return -1;
+		if (has) {
+			*out = w;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_INPUT, "%s: how such a server stops to follow another is not known here", d->name);
+}
+
+/* A procedure answers with rows and a status of its own: all are read. */
+static int drain(struct db *d)
+{
+	int more;
+
+	do {
+		mysql_free_result(mysql_store_result(d->my));
+		if (mysql_errno(d->my))
+			return -1;
+		more = mysql_next_result(d->my);
+	} while (!more);
+	return more > 0 ? -1 : 0;
+}
+
+static int do_it(struct db *d, const char *sql, struct err *e)
+{
+	if (!mysql_real_query(d->my, sql, strlen(sql)) && !drain(d))
+		return 0;
+	refusal_query(d, e);
+	if (e->kind == ERR_NET) /* this was no read */
+		e->kind = ERR_UNSURE;
+	if (e->kind == ERR_DENIED)
+		return say_right(e, "to stop replication: the master user on RDS, REPLICATION_SLAVE_ADMIN or SUPER elsewhere");
+	return err_wrap(e, "%s", sql);
+}
+
+int db_replica_detach(struct db *d, struct err *e)
+{
+	const struct way *w = NULL;
+	struct db_replica now;
+
+	if (db_replica(d, &now, e))
+		return -1;
+	if (!now.follows)
+		return 0;
+	if (find_way(d, &w, e) || do_it(d, "SET SESSION TRANSACTION READ WRITE", e))
+		return -1;
+	return do_it(d, w->stop, e) || do_it(d, w->forget, e) ? -1 : 0;
+}

@@ -1,0 +1,558 @@
+/* steps/database.c - a copy of blue's database for green to change, and the end
+ * of its following.
+ *
+ * clone:      an Aurora copy-on-write clone, made after the freeze: it holds what
+ *             the source held when it was asked for.
+ * blue-green: an RDS blue/green deployment, made before the freeze; the copy
+ *             follows by binlog. It is never switched over: blue goes on using
+ *             its own database until nobody asks blue any more.
+ * detach:     after the freeze: the copy has applied the source's last write,
+ *             and stops following, since the first write of an updated copy's
+ *             source would break it (error 1677, measured 1.39 to 1.43).
+ *
+ * No database is ever deleted here: the way back leaves the copy and says so. */
+#include "aws/rds.h"
+#include "base/buf.h"
+#include "base/duration.h"
+#include "base/err.h"
+#include "plan/plan.h"
+#include "steps/kinds.h"
+#include "steps/sql.h"
+#include "steps/token.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define POLL_MS 5000
+#define QUICK_MS 250 /* while users cannot edit */
+#define TOKEN_TAG "cutover:token"
+#define NAME_LONGEST 46 /* with -12 digits and -1 it stays below RDS's 63 */
+
+struct job {
+	struct step_run *r;
+	char phase[16];             /* memo: "quiet", "making", "stopping"; "" before */
+	char name[64];              /* of the copy or deployment: of run, step and attempt */
+	struct db_position at;      /* memo: where the source's log ended */
+	int64_t since;              /* memo: when it was first seen to end there */
+};
+
+/* "arn:...:cluster:wiki" -> "wiki" */
+static const char *id_of(const char *source)
+{
+	const char *colon = strrchr(source, ':');
+
+	return colon ? colon + 1 : source;
+}
+
+static void make_name(const struct step_run *r, char out[64])
+{
+	char hash[13], base[NAME_LONGEST + 1];
+	size_t n;
+
+	token_hash(r->token, 12, hash);
+	snprintf(base, sizeof base, "%s", id_of(json_str(r->params, "source", "copy")));
+	n = strlen(base);
+	while (n && base[n - 1] == '-')
+		base[--n] = '\0';
+	snprintf(out, 64, "%s-%s", base, hash);
+}
+
+static void load(struct job *j, struct step_run *r)
+{
+	*j = (struct job){ .r = r, .since = json_num(r->memo, "since", 0) };
+	snprintf(j->phase, sizeof j->phase, "%s", json_str(r->memo, "phase", ""));
+	snprintf(j->at.file, sizeof j->at.file, "%s", json_str(r->memo, "file", ""));
+	j->at.at = (uint64_t)json_num(r->memo, "at", 0);
+	make_name(r, j->name);
+}
+
+static int save(struct job *j, const char *phase, struct err *e)
+{
+	snprintf(j->phase, sizeof j->phase, "%s", phase);
+	return step_intend(j->r, json_pack("{s:s, s:s, s:s, s:I, s:I}", "phase", phase, "name", j->name, "file", j->at.file,
+					   "at", (json_int_t)j->at.at, "since", (json_int_t)j->since), e);
+}
+
+static bool is_phase(const struct job *j, const char *phase) { return !strcmp(j->phase, phase); }
+
+static enum step_verdict look_in(struct job *j, int64_t ms)
+{
+	j->r->wake_at = j->r->now + ms;
+	return STEP_WAIT;
+}
+
+static json_t *tags(const struct job *j)
+{
+	return json_pack("{s:s, s:s}", TOKEN_TAG, j->r->token, "cutover:run", j->r->run);
+}
+
+/* --- is the last write in? ------------------------------------------------------------------ */
+
+static enum step_verdict too_long(struct job *j, const char *what, struct err *e)
+{
+	char text[32];
+
+	step_say(j->r, "%s", what);
+	if (j->r->now - j->r->since < json_num(j->r->params, "limit", 0))
+		return look_in(j, QUICK_MS);
+	duration_say(json_num(j->r->params, "limit", 0), text);
+	return err_set(e, ERR_GATE, "not within %s: %s", text, what);
+}
+
+/* Requests that began before the freeze may still write. The wiki is read-only
+ * since before this step began, so what was open then is what must end. */
+static enum step_verdict nothing_open(struct job *j, struct sql *source, struct err *e)
+{
+	char what[200];
+	int64_t n;
+
+	if (sql_open_since(source, (j->r->now - j->r->since) / 1000, &n, e))
+		return STEP_FAIL;
+	if (!n)
+		return STEP_DONE;
+	snprintf(what, sizeof what, "%lld transactions on %.100s are open since before the freeze, and may still write",
+		 (long long)n, sql_name(source));
+	return too_long(j, what, e);
+}
+
+/* DONE when the source's log has ended at the same place for `quiet`. */
+static enum step_verdict source_is_quiet(struct job *j, struct err *e)
+{
+	autosql struct sql *source = NULL;
+	struct db_position now;
+	enum step_verdict v;
+
+	if (sql_open(j->r, &sql_source, NULL, &source, e) || sql_position(source, &now, e))
+		return STEP_FAIL;
+	if (!is_phase(j, "quiet") || !db_position_same(&now, &j->at)) {
+		j->at = now;
+		j->since = j->r->now;
+		if (save(j, "quiet", e))
+			return STEP_FAIL;
+	}
+	v = nothing_open(j, source, e);
+	if (v != STEP_DONE)
+		return v;
+	if (j->r->now - j->since >= json_num(j->r->params, "quiet", 0))
+		return STEP_DONE;
+	step_say(j->r, "blue's database is quiet since %lld ms", (long long)(j->r->now - j->since));
+	return look_in(j, QUICK_MS);
+}
+
+/* After the copy is cut off: a write that came later is in the source only. */
+static int source_has_not_moved(struct job *j, struct err *e)
+{
+	autosql struct sql *source = NULL;
+	struct db_position now;
+
+	if (sql_open(j->r, &sql_source, NULL, &source, e) || sql_position(source, &now, e))
+		return -1;
+	if (db_position_same(&now, &j->at))
+		return 0;
+	return err_set(e, ERR_GATE, "something wrote into %s after the freeze (its log went from %s:%llu to %s:%llu), and the copy lacks it",
+		       sql_name(source), j->at.file, (unsigned long long)j->at.at, now.file, (unsigned long long)now.at);
+}
+
+/* --- what RDS says ------------------------------------------------------------------------------ */
+
+/* States from which no copy comes without a person (UserGuide/accessing-monitoring.html). */
+static bool is_hopeless(const char *status)
+{
+	static const char *const words[] = {
+		"failed", "deleting", "inaccessible-encryption-credentials", "incompatible-", "storage-full", "restore-error",
+		"insufficient-capacity", "cloning-failed", "migration-failed",
+	};
+
+	for (size_t i = 0; i < COUNT(words); i++)
+		if (!strncmp(status, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
+static enum step_verdict wait_for(struct job *j, const char *what, const char *id, const char *status, struct err *e)
+{
+	if (is_hopeless(status))
+		return err_set(e, ERR_GATE, "%s %s is %s", what, id, status);
+	step_say(j->r, "waiting for %s %.80s (%s)", what, id, status);
+	return look_in(j, POLL_MS);
+}
+
+static enum step_verdict copy_is_there(struct job *j, const struct rds_database *d, struct err *e)
+{
+	char port[16];
+
+	if (!d->endpoint[0] || !d->port)
+		return wait_for(j, "the endpoint of database", d->id, d->status, e);
+	snprintf(port, sizeof port, "%d", d->port);
+	step_output(j->r, "Id", d->id);
+	step_output(j->r, "Arn", d->arn);
+	step_output(j->r, "Endpoint", d->endpoint);
+	step_output(j->r, "ReaderEndpoint", d->reader);
+	step_output(j->r, "Port", port);
+	return step_note(j->r, "the copy is there", json_pack("{s:s, s:s, s:s}", "id", d->id, "endpoint", d->endpoint, "version",
+							      d->version), e) ? STEP_FAIL : STEP_DONE;
+}
+
+/* --- clone ----------------------------------------------------------------------------------------- */
+
+static const char *param(const struct job *j, const char *name) { return json_str(j->r->params, name, NULL); }
+
+static int request_clone(struct job *j, struct err *e)
+{
+	autords struct rds_database source = { 0 };
+	autojson json_t *mine = tags(j);
+	struct rds_clone_request q = { .id = j->name, .tags = mine, .parameter_group = param(j, "parameter_group"),
+				       .acu_min = param(j, "acu_min"), .acu_max = param(j, "acu_max") };
+
+	if (rds_cluster_get(j->r->aws, param(j, "source"), &source, e))
+		return -1;
+	if (strcmp(source.status, "available"))
+		return err_set(e, ERR_BUSY, "database %s is %s: it can be cloned when it is available", source.id, source.status);
+	q.source = source.id;
+	q.subnet_group = source.subnet_group[0] ? source.subnet_group : NULL;
+	q.parameter_group = q.parameter_group ? q.parameter_group : source.parameter_group[0] ? source.parameter_group : NULL;
+	q.groups = source.groups;
+	q.iam = source.iam;
+	return rds_clone(j->r->aws, &q, e);
+}
+
+static enum step_verdict begin_clone(struct job *j, struct err *e)
+{
+	enum step_verdict v = source_is_quiet(j, e);
+
+	if (v != STEP_DONE)
+		return v;
+	return save(j, "making", e) ? STEP_FAIL : look_in(j, 0);
+}
+
+static enum step_verdict clone_now(struct job *j, struct err *e)
+{
+	struct err why = { 0 };
+
+	/* Nothing may have been written between the last look and this request. */
+	if (source_has_not_moved(j, e))
+		return STEP_FAIL;
+	if (!request_clone(j, &why) || !strcmp(why.code, "DBClusterAlreadyExistsFault")) {
+		step_say(j->r, "the clone %.64s was asked for", j->name);
+		return look_in(j, POLL_MS);
+	}
+	*e = why;
+	return STEP_FAIL;
+}
+
+static enum step_verdict instance_of_clone(struct job *j, const struct rds_database *cluster, struct err *e)
+{
+	autords struct rds_database d = { 0 };
+	autojson json_t *mine = tags(j);
+	autofree char *id = xasprintf("%s-1", j->name);
+	struct err why = { 0 };
+
+	if (!rds_instance_get(j->r->aws, id, &d, &why)) {
+		if (strcmp(d.status, "available"))
+			return wait_for(j, "database instance", d.id, d.status, e);
+		return source_has_not_moved(j, e) ? STEP_FAIL : copy_is_there(j, cluster, e);
+	}
+	if (why.kind != ERR_GONE) {
+		*e = why;
+		return STEP_FAIL;
+	}
+	if (rds_instance_create(j->r->aws, cluster->id, id, cluster->engine, param(j, "instance_class"), mine, &why) &&
+	    strcmp(why.code, "DBInstanceAlreadyExists")) {
+		*e = why;
+		return STEP_FAIL;
+	}
+	return wait_for(j, "database instance", id, "creating", e);
+}
+
+static bool is_ours(const struct job *j, const struct rds_database *d)
+{
+	return !strcmp(json_str(d->tags, TOKEN_TAG, ""), j->r->token);
+}
+
+static enum step_verdict clone_step(struct job *j, struct err *e)
+{
+	autords struct rds_database d = { 0 };
+	struct err why = { 0 };
+
+	if (!is_phase(j, "making"))
+		return begin_clone(j, e);
+	if (rds_cluster_get(j->r->aws, j->name, &d, &why)) {
+		if (why.kind == ERR_GONE)
+			return clone_now(j, e);
+		*e = why;
+		return STEP_FAIL;
+	}
+	if (!is_ours(j, &d))
+		return err_set(e, ERR_GATE, "database %s does not carry this run's token: it is left as it is", d.id);
+	if (strcmp(d.status, "available"))
+		return wait_for(j, "database cluster", d.id, d.status, e);
+	return instance_of_clone(j, &d, e);
+}
+
+/* --- blue/green deployment ------------------------------------------------------------------------------ */
+
+static enum step_verdict make_deployment(struct job *j, struct err *e)
+{
+	autords struct rds_database source = { 0 };
+	autojson json_t *mine = tags(j);
+	struct rds_deployment_request q = { .name = j->name, .tags = mine, .version = param(j, "engine_version") };
+	struct err why = { 0 };
+	char id[256];
+	bool instance;
+
+	if (rds_database_get(j->r->aws, param(j, "source"), &source, e))
+		return STEP_FAIL;
+	if (strcmp(source.status, "available"))
+		return wait_for(j, "database", source.id, source.status, e);
+	instance = strstr(source.arn, ":db:");
+	q.source = source.arn;
+	q.cluster_group = instance ? NULL : param(j, "parameter_group");
+	q.instance_group = instance ? param(j, "parameter_group") : NULL;
+	if ((!is_phase(j, "making") && save(j, "making", e)))
+		return STEP_FAIL;
+	if (rds_deployment_create(j->r->aws, &q, id, &why) && strcmp(why.code, "BlueGreenDeploymentAlreadyExistsFault")) {
+		*e = why;
+		return STEP_FAIL;
+	}
+	return wait_for(j, "blue/green deployment", j->name, "PROVISIONING", e);
+}
+
+static enum step_verdict deployment_is_there(struct job *j, const struct rds_deployment *d, struct err *e)
+{
+	autords struct rds_database target = { 0 };
+
+	if (rds_database_get(j->r->aws, d->target, &target, e))
+		return STEP_FAIL;
+	if (strcmp(target.status, "available"))
+		return wait_for(j, "database", target.id, target.status, e);
+	step_output(j->r, "Deployment", d->id);
+	return copy_is_there(j, &target, e);
+}
+
+static enum step_verdict deployment_step(struct job *j, struct err *e)
+{
+	struct rds_deployment d;
+	struct err why = { 0 };
+
+	if (rds_deployment_find(j->r->aws, j->name, &d, &why)) {
+		if (why.kind == ERR_GONE)
+			return make_deployment(j, e);
+		*e = why;
+		return STEP_FAIL;
+	}
+	if (!strcmp(d.status, "AVAILABLE") && d.target[0])
+		return deployment_is_there(j, &d, e);
+	if (!strcmp(d.status, "PROVISIONING") || !strcmp(d.status, "AVAILABLE"))
+		return wait_for(j, "blue/green deployment", d.name, d.status, e);
+	return err_set(e, ERR_GATE, "blue/green deployment %s is %s%s%s", d.name, d.status, d.details[0] ? ": " : "", d.details);
+}
+
+/* --- detach ------------------------------------------------------------------------------------------- */
+
+static enum step_verdict copy_has_it(struct job *j, const struct sql *copy, const struct db_replica *now, struct err *e)
+{
+	char what[240];
+
+	if (db_position_reached(&now->done, &j->at))
+		return STEP_DONE;
+	snprintf(what, sizeof what, "%.80s has applied %.60s:%llu of %.60s:%llu", sql_name(copy), now->done.file,
+		 (unsigned long long)now->done.at, j->at.file, (unsigned long long)j->at.at);
+	return too_long(j, what, e);
+}
+
+static enum step_verdict copy_follows(struct job *j, const struct sql *copy, const struct db_replica *now, struct err *e)
+{
+	char what[240];
+
+	if (!now->follows)
+		return err_set(e, ERR_GATE, "%s does not follow any database: it is not known to have the last writes", sql_name(copy));
+	if (now->error[0])
+		return err_set(e, ERR_GATE, "%s has stopped following: %s", sql_name(copy), now->error);
+	if (now->fetches && now->applies)
+		return STEP_DONE;
+	snprintf(what, sizeof what, "%.80s does not follow at present (its %s thread does not run)", sql_name(copy),
+		 now->fetches ? "applying" : "fetching");
+	return too_long(j, what, e);
+}
+
+static enum step_verdict cut_off(struct job *j, struct sql *copy, struct err *e)
+{
+	if (sql_detach(copy, e))
+		return STEP_FAIL;
+	return look_in(j, 0);
+}
+
+static enum step_verdict catch_up(struct job *j, struct sql *copy, const struct db_replica *now, struct err *e)
+{
+	enum step_verdict v = copy_follows(j, copy, now, e);
+
+	if (v == STEP_DONE)
+		v = source_is_quiet(j, e);
+	if (v == STEP_DONE && !j->at.file[0])
+		return err_set(e, ERR_GATE, "blue's database writes no binlog: what the copy must have cannot be known");
+	if (v == STEP_DONE)
+		v = copy_has_it(j, copy, now, e);
+	if (v != STEP_DONE)
+		return v;
+	return save(j, "stopping", e) ? STEP_FAIL : cut_off(j, copy, e);
+}
+
+static enum step_verdict is_cut_off(struct job *j, struct err *e)
+{
+	json_t *facts = json_pack("{s:s, s:I, s:I}", "file", j->at.file, "at", (json_int_t)j->at.at, "waited_ms",
+				  (json_int_t)(j->r->now - j->r->since));
+
+	if (source_has_not_moved(j, e)) {
+		json_decref(facts);
+		return STEP_FAIL;
+	}
+	return step_note(j->r, "the copy has every write and stands alone", facts, e) ? STEP_FAIL : STEP_DONE;
+}
+
+static enum step_verdict detach_step(struct job *j, struct err *e)
+{
+	autosql struct sql *copy = NULL;
+	struct db_replica now;
+
+	if (sql_open(j->r, &sql_main, NULL, &copy, e) || sql_replica(copy, &now, e))
+		return STEP_FAIL;
+	if (!is_phase(j, "stopping"))
+		return catch_up(j, copy, &now, e);
+	return now.follows ? cut_off(j, copy, e) : is_cut_off(j, e);
+}
+
+/* --- the step -------------------------------------------------------------------------------------------- */
+
+static const struct how {
+	const char *name;
+	enum step_verdict (*advance)(struct job *, struct err *);
+	const char *needs[4];    /* parameters */
+	bool frozen;             /* must come after a freeze */
+} table[] = {
+	{ "clone", clone_step, { "source", "instance_class", "source_host" }, true },
+	{ "blue-green", deployment_step, { "source" }, false },
+	{ "detach", detach_step, { "host", "source_host" }, true },
+};
+
+static const struct how *how_of(const json_t *params)
+{
+	for (size_t i = 0; i < COUNT(table); i++)
+		if (!strcmp(table[i].name, json_str(params, "how", "")))
+			return &table[i];
+	return NULL;
+}
+
+static enum step_verdict advance(struct step_run *r, struct err *e)
+{
+	struct job j;
+
+	load(&j, r);
+	return how_of(r->params)->advance(&j, e);
+}
+
+static enum step_verdict left(const struct job *j, struct err *e)
+{
+	if (!strcmp(json_str(j->r->params, "how", ""), "detach"))
+		return err_set(e, ERR_GATE, "the copy %s no longer follows blue's database; it is left as it is",
+			       json_str(j->r->params, "host", ""));
+	return err_set(e, ERR_GATE, "the copy %s costs money and is left as it is: no database is ever deleted by this program", j->name);
+}
+
+/* Nothing has to be said of a copy that was never made. */
+static int is_made(struct job *j, bool *made, struct err *e)
+{
+	bool clone = !strcmp(json_str(j->r->params, "how", ""), "clone");
+	autords struct rds_database d = { 0 };
+	struct rds_deployment deployment;
+	struct err why = { 0 };
+
+	*made = true;
+	if (!(clone ? rds_cluster_get(j->r->aws, j->name, &d, &why) : rds_deployment_find(j->r->aws, j->name, &deployment, &why)))
+		return 0;
+	*made = false;
+	if (why.kind == ERR_GONE)
+		return 0;
+	*e = why;
+	return -1;
+}
+
+static enum step_verdict undo(struct step_run *r, struct err *e)
+{
+	bool made;
+	struct job j;
+
+	load(&j, r);
+	if (is_phase(&j, "stopping"))
+		return left(&j, e);
+	if (!is_phase(&j, "making"))
+		return STEP_DONE;
+	if (is_made(&j, &made, e))
+		return STEP_FAIL;
+	return made ? left(&j, e) : STEP_DONE;
+}
+
+/* --- in the plan --------------------------------------------------------------------------------------------- */
+
+static bool follows_freeze(const struct step *s, const struct plan *p)
+{
+	for (const struct step *t = p->steps; t < s; t++)
+		if (t->kind == &step_freeze)
+			return true;
+	return false;
+}
+
+static void validate(const struct step *s, const struct plan *p, struct plan_errors *errs)
+{
+	const struct how *h = how_of(s->params);
+
+	if (!h)
+		return; /* said already */
+	for (size_t i = 0; i < COUNT(h->needs) && h->needs[i]; i++)
+		if (!json_object_get(s->params, h->needs[i]))
+			plan_bad(errs, p, s, h->needs[i], "is missing: \"%s\" needs it", h->name);
+	if (h->frozen && !follows_freeze(s, p))
+		plan_bad(errs, p, s, NULL, "must come after a freeze step: writes that come later would not be in the copy");
+	if (!json_object_get(s->params, "acu_min") != !json_object_get(s->params, "acu_max"))
+		plan_bad(errs, p, s, "acu_min", "and acu_max go together");
+	if (s->timeout_ms <= json_num(s->params, "limit", 0))
+		plan_bad(errs, p, s, "timeout", "must be longer than limit");
+	sql_validate(s, p, errs);
+}
+
+static int64_t worst_ms(const struct step *s)
+{
+	return !strcmp(json_str(s->params, "how", ""), "detach") ? json_num(s->params, "limit", 0) : MINUTES(30);
+}
+
+static const char *const hows[] = { "clone", "blue-green", "detach", NULL };
+
+static const struct param params[] = {
+	{ .name = "how", .type = PARAM_CHOICE, .required = true, .choices = hows,
+	  .about = "clone: copy an Aurora cluster, after the freeze; blue-green: an RDS blue/green deployment, whose copy follows; detach: after the freeze, when the copy has everything, end its following" },
+	{ .name = "source", .type = PARAM_STRING, .about = "blue's database: cluster identifier, or ARN of a cluster or instance" },
+	{ .name = "instance_class", .type = PARAM_STRING, .about = "of the clone's instance: \"db.r6g.large\", \"db.serverless\"" },
+	{ .name = "acu_min", .type = PARAM_STRING, .about = "of a Serverless v2 clone: \"2\"" },
+	{ .name = "acu_max", .type = PARAM_STRING, .about = "of a Serverless v2 clone: \"16\"" },
+	{ .name = "parameter_group", .type = PARAM_STRING,
+	  .about = "of the copy; a blue/green deployment's copy is read-only unless its group says read_only=0, and update.php must write" },
+	{ .name = "engine_version", .type = PARAM_STRING, .about = "of a blue/green deployment's copy" },
+	SQL_LOGIN_PARAMS(false),
+	{ .name = "source_host", .type = PARAM_STRING, .about = "blue's database, for the same login: where its log ends is asked there" },
+	{ .name = "source_port", .type = PARAM_STRING, .def = "\"3306\"", .about = "its port, as text" },
+	{ .name = "quiet", .type = PARAM_DURATION, .def = "\"PT1S\"", .max = 600000,
+	  .about = "how long nothing may have been written into blue's database before the copy is cut off" },
+	{ .name = "limit", .type = PARAM_DURATION, .def = "\"PT2M\"", .min = 1000, .max = 3600000L,
+	  .about = "how long to wait for quiet and for the copy to have everything; then the run goes back" },
+	{ 0 },
+};
+
+static const enum aws_op ops[] = {
+	RDS_DESCRIBE_DB_CLUSTERS, RDS_DESCRIBE_DB_INSTANCES, RDS_RESTORE_DB_CLUSTER_TO_POINT_IN_TIME, RDS_CREATE_DB_INSTANCE,
+	RDS_CREATE_BLUE_GREEN_DEPLOYMENT, RDS_DESCRIBE_BLUE_GREEN_DEPLOYMENTS, SECRETS_GET_SECRET_VALUE,
+};
+
+const struct step_kind step_database = {
+	.name = "database", .about = "make a copy of blue's database, or end its following when it has every write; deletes none",
+	.params = params, .flags = STEP_TOUCHES, .timeout_ms = HOURS(4), .ops = ops, .nops = COUNT(ops), .validate = validate,
+	.worst_ms = worst_ms, .advance = advance, .undo = undo,
+};

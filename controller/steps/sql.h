@@ -1,0 +1,45 @@
+/* steps/sql.h - what schema and database ask of a database.
+ *
+ * In a simulated run no connection is made: the question goes through the HTTP
+ * seam to "sim-database://host:port/...", a scheme that no real client speaks,
+ * and the simulated world answers with the state it keeps (sim/databases.c). So
+ * a question to a database is a request like any other: it can be lost, and the
+ * process can die at it. */
+#ifndef CUTOVER_STEPS_SQL_H
+#define CUTOVER_STEPS_SQL_H
+
+#include "db/replica.h"
+#include "engine/step.h"
+
+#define SQL_LOGIN_PARAMS(needed) \
+	{ .name = "host", .type = PARAM_STRING, .required = needed, .about = "the database: \"${copy.Endpoint}\"" }, \
+	{ .name = "port", .type = PARAM_STRING, .def = "\"3306\"", .about = "its port, as text: \"${copy.Port}\"" }, \
+	{ .name = "user", .type = PARAM_STRING, .about = "who we are there; a secret may say it too" }, \
+	{ .name = "secret", .type = PARAM_STRING, \
+	  .about = "ARN of a secret with {\"username\", \"password\"}; exactly one of secret and iam, or none on loopback" }, \
+	{ .name = "iam", .type = PARAM_BOOL, .def = "false", .about = "log in with an RDS IAM token, made for each connection" }, \
+	{ .name = "ca", .type = PARAM_STRING, .about = "PEM bundle that signs its certificate, relative to the plan; without it, the system's" }
+
+/* host and port of the step's parameters of these names; the login is the same
+ * for source and copy, since a copy has its source's users. */
+struct sql_at { const char *host, *port; };
+extern const struct sql_at sql_main, sql_source; /* host, port; source_host, source_port */
+
+struct sql; /* a connection, or the simulated world's */
+int sql_open(struct step_run *r, const struct sql_at *at, const char *database, struct sql **out, struct err *e);
+void sql_close(struct sql **s);
+#define autosql __attribute__((cleanup(sql_close)))
+struct db *sql_db(struct sql *s);       /* NULL in a simulated run */
+const char *sql_name(const struct sql *s);
+/* A simulated run's question; *out: json_decref. */
+int sql_ask_simulated(struct sql *s, const char *question, json_t **out, struct err *e);
+
+int sql_position(struct sql *s, struct db_position *out, struct err *e);
+int sql_open_since(struct sql *s, int64_t older_s, int64_t *n, struct err *e);
+int sql_replica(struct sql *s, struct db_replica *out, struct err *e);
+int sql_detach(struct sql *s, struct err *e);
+
+/* A path of the plan, relative to the plan file; caller frees. */
+char *sql_path(const struct step_run *r, const char *path);
+void sql_validate(const struct step *s, const struct plan *p, struct plan_errors *errs);
+#endif
