@@ -34,8 +34,8 @@ struct db_login;
 
 /* Where a database is and who we are there, as a plan or a command line says
  * it. All strings are lent; NULL or 0: not said. Exactly one of secret, iam,
- * password_file and password_env is said, or none for an account without
- * password, which only loopback may have. */
+ * password_file, password_env and password is said, or none for an account
+ * without password, which only loopback may have. */
 struct db_source {
 	const char *host;          /* a name, an address, or "/path" of a Unix socket */
 	int port;                  /* 0: 3306 */
@@ -44,6 +44,7 @@ struct db_source {
 	bool iam;                  /* RDS IAM token, made anew for each connection */
 	const char *password_file; /* its first line */
 	const char *password_env;  /* name of an environment variable */
+	const char *password;      /* itself: from LocalSettings.php, never from a plan or an argument */
 	const char *ca;            /* PEM bundle; NULL: the system's, or plain text on loopback */
 	const char *database;      /* NULL: none */
 	int connect_ms;            /* 0: 3000 */

@@ -49,7 +49,7 @@ static bool is_plain(const char *s, size_t longest)
 
 static int check_ways(const struct db_source *s, struct err *e)
 {
-	int ways = !!s->secret + s->iam + !!s->password_file + !!s->password_env;
+	int ways = !!s->secret + s->iam + !!s->password_file + !!s->password_env + !!s->password;
 
 	if (ways > 1)
 		return err_set(e, ERR_INPUT, "the database's password is said in %d ways: leave one of secret, iam, "
@@ -139,6 +139,7 @@ static int read_password(struct db_login *l, const struct db_source *s, struct e
 		return read_password_file(s->password_file, &l->password, e);
 	if (s->password_env)
 		return read_password_env(s->password_env, &l->password, e);
+	l->password = xstrdup(s->password);
 	if (s->iam && !l->aws)
 		return err_set(e, ERR_INPUT, "an IAM token needs AWS credentials and a region");
 	return 0;

@@ -90,6 +90,13 @@ static char *read_string(struct cursor *c)
 	return plain ? buf_take(&b) : NULL;
 }
 
+static void wipe(char *v)
+{
+	if (v)
+		explicit_bzero(v, strlen(v));
+	free(v);
+}
+
 /* The text of "= 'text';" behind a name; *is_one: there is an assignment. */
 static char *read_assignment(struct cursor *c, bool *is_one)
 {
@@ -104,10 +111,8 @@ static char *read_assignment(struct cursor *c, bool *is_one)
 	if (c->p < c->end && (*c->p == '"' || *c->p == '\''))
 		v = read_string(c);
 	skip_gaps(c);
-	if (v && !starts(c, ";")) {
-		explicit_bzero(v, strlen(v));
-		free(steal(&v));
-	}
+	if (v && !starts(c, ";"))
+		wipe(steal(&v));
 	return v;
 }
 
@@ -122,7 +127,7 @@ static size_t word_length(const struct cursor *c)
 
 static void keep(struct settings *s, size_t i, char *value)
 {
-	free(s->value[i]);
+	wipe(s->value[i]);
 	s->value[i] = value;
 	s->computed[i] = !value;
 }
@@ -217,10 +222,8 @@ int settings_read(const char *path, struct settings *out, struct err *e)
 
 void settings_free(struct settings *s)
 {
-	if (s->value[SETTING_PASSWORD])
-		explicit_bzero(s->value[SETTING_PASSWORD], strlen(s->value[SETTING_PASSWORD]));
 	for (size_t i = 0; i < SETTINGS; i++)
-		free(s->value[i]);
+		wipe(s->value[i]);
 	free(s->host);
 	*s = (struct settings){ 0 };
 }
