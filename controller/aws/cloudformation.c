@@ -9,11 +9,16 @@
 
 #define CHANGES_MAX 500 /* AWS: resources per stack */
 
-/* "Stack with id x does not exist" has no code of its own. */
+/* "Stack with id x does not exist" has no code of its own; where the words were
+ * cut off on their way, nobody knows what was said. */
 int cfn_failed(struct err *e, const char *doing, const char *stack)
 {
+	size_t n = strlen(e->msg);
+
 	if (!strcmp(e->code, "ValidationError") && strstr(e->msg, "does not exist"))
 		e->kind = ERR_GONE;
+	else if (!strcmp(e->code, "ValidationError") && n && e->msg[n - 1] == ')' && strstr(e->msg, " (HTTP "))
+		e->kind = ERR_UNSURE;
 	return err_wrap(e, "%s stack %.100s", doing, stack);
 }
 

@@ -453,12 +453,24 @@ static void jobs_open(struct jobs *all, struct stacks *s)
 		all->at[i] = (struct job){ .s = s, .st = &s->env->stacks[i] };
 }
 
+/* Each of these may be done twice: it looks first, or sets what is set. */
+static int patiently(struct job *j, int (*fn)(struct job *, struct err *), struct err *e)
+{
+	int64_t until = clock_mono(j->s->clock) + RETRY_FOR_MS;
+	int rc;
+
+	while ((rc = fn(j, e)) < 0 && err_retryable(e) && clock_mono(j->s->clock) < until)
+		if (nap(j, clock_wall(j->s->clock) + NAP_MS))
+			return 1;
+	return rc;
+}
+
 static int each(struct jobs *all, int (*fn)(struct job *, struct err *), struct err *e)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < all->n && !rc; i++)
-		rc = fn(&all->at[i], e);
+		rc = patiently(&all->at[i], fn, e);
 	return rc;
 }
 
@@ -468,7 +480,7 @@ static void drop_all(struct jobs *all)
 	struct err ignored = { 0 };
 
 	for (size_t i = 0; i < all->n; i++)
-		if (drop(&all->at[i], &ignored))
+		if (patiently(&all->at[i], drop, &ignored) < 0)
 			tell(&all->at[i], "left over", json_pack("{s:o}", "why", json_text(ignored.msg)));
 }
 

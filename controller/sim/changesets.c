@@ -51,6 +51,13 @@ static bool check_template(const struct ask *k, struct say *a)
 	return false;
 }
 
+static bool check_parameters(const struct ask *k, struct say *a)
+{
+	autojson json_t *t = template_read(k), *params = read_pairs(k, "Parameters", "ParameterKey", "ParameterValue");
+
+	return !t || template_check(t, params, a);
+}
+
 /* CREATE wants a new name, UPDATE a stack that is there. */
 static struct stack *stack_for_change(struct sim *s, const char *name, const char *type, struct say *a)
 {
@@ -74,6 +81,21 @@ static struct stack *stack_for_change(struct sim *s, const char *name, const cha
 	else
 		return k;
 	return NULL;
+}
+
+static void forget_change(struct change *c)
+{
+	json_decref(c->template);
+	json_decref(c->params);
+	json_decref(c->tags);
+	json_decref(c->rows);
+	*c = (struct change){ 0 };
+}
+
+void changes_close(struct stack *k)
+{
+	for (int i = 0; i < CHANGES; i++)
+		forget_change(&k->change[i]);
 }
 
 static struct change *new_change(struct sim *s, struct stack *k, const char *name, struct say *a)
@@ -102,6 +124,20 @@ static void say_change(struct say *a, const struct stack *k, const struct change
 	say_end(a);
 }
 
+/* A stack with a template of its own: what is wanted belongs to the change set,
+ * since several may wait. */
+static void fill_rows(struct stack *k, struct change *c, const struct ask *ask)
+{
+	c->template = template_read(ask);
+	if (!c->template)
+		return;
+	c->params = json_incref(k->wanted_params);
+	c->tags = json_incref(k->wanted_tags);
+	c->rows = template_rows(k, c->template, c->params);
+	c->empty = !strcmp(ask_field(ask, "ChangeSetType"), "UPDATE") && !json_array_size(c->rows) && json_equal(k->tags, c->tags) &&
+		   json_equal(json_object_get(k->template, "Outputs"), json_object_get(c->template, "Outputs"));
+}
+
 static void fill_change(struct stack *k, struct change *c, const struct ask *ask, const char *type)
 {
 	json_decref(k->wanted_params);
@@ -112,6 +148,7 @@ static void fill_change(struct stack *k, struct change *c, const struct ask *ask
 	c->empty = !strcmp(type, "UPDATE") && c->digest == k->digest;
 	snprintf(c->token, sizeof c->token, "%s", ask_field(ask, "ClientToken"));
 	snprintf(c->type, sizeof c->type, "%s", type);
+	fill_rows(k, c, ask);
 	snprintf(c->execution, sizeof c->execution, "%s", c->empty ? "UNAVAILABLE" : "AVAILABLE");
 }
 
@@ -122,7 +159,7 @@ void changes_create(struct sim *s, const struct ask *k, struct say *a)
 	struct stack *stack = name ? stack_find(s, name) : NULL;
 	struct change *c = stack && set ? find_change(stack, set) : NULL;
 
-	if (!set || !check_template(k, a))
+	if (!set || !check_template(k, a) || !check_parameters(k, a))
 		return;
 	if (c && *c->token && !strcmp(c->token, ask_field(k, "ClientToken"))) /* the same request again */
 		return say_change(a, stack, c);
@@ -150,6 +187,30 @@ static struct change *change_asked(struct sim *s, struct say *a, struct stack **
 	return c;
 }
 
+static void say_row(struct say *a, const json_t *row)
+{
+	buf_adds(&a->body, "<member><Type>Resource</Type><ResourceChange>");
+	say_tag(a, "Action", "%s", json_str(row, "action", ""));
+	say_tag(a, "LogicalResourceId", "%s", json_str(row, "logical", ""));
+	say_tag(a, "ResourceType", "%s", json_str(row, "type", ""));
+	if (*json_str(row, "replacement", ""))
+		say_tag(a, "Replacement", "%s", json_str(row, "replacement", ""));
+	if (*json_str(row, "property", "")) {
+		buf_adds(&a->body, "<Details><member><Target><Attribute>Properties</Attribute>");
+		say_tag(a, "Name", "%s", json_str(row, "property", ""));
+		buf_adds(&a->body, "</Target></member></Details>");
+	}
+	buf_adds(&a->body, "</ResourceChange></member>");
+}
+
+static void say_rows(struct say *a, const json_t *rows, size_t from)
+{
+	buf_adds(&a->body, "<Changes>");
+	for (size_t i = from; i < from + PAGE && i < json_array_size(rows); i++)
+		say_row(a, json_array_get(rows, i));
+	buf_adds(&a->body, "</Changes>");
+}
+
 static void say_changes(struct say *a, const struct change *c, size_t from)
 {
 	bool create = !strcmp(c->type, "CREATE");
@@ -173,6 +234,7 @@ void changes_describe(struct sim *s, const struct ask *k, struct say *a)
 	struct change *c = change_asked(s, a, &stack);
 	size_t from = (size_t)strtoul(ask_field(k, "NextToken"), NULL, 10);
 	bool ready = c && s->now >= c->ready;
+	size_t count = c && c->rows ? json_array_size(c->rows) : PARTS;
 
 	if (!c)
 		return;
@@ -185,15 +247,35 @@ void changes_describe(struct sim *s, const struct ask *k, struct say *a)
 		say_tag(a, "StatusReason", "The submitted information didn't contain changes. Submit different "
 			"information to create a change set.");
 	say_tag(a, "ExecutionStatus", "%s", ready ? c->execution : "UNAVAILABLE");
-	if (ready)
+	if (ready && c->rows)
+		say_rows(a, c->rows, from);
+	else if (ready)
 		say_changes(a, c, from);
-	if (ready && !c->empty && from + PAGE < PARTS)
+	if (ready && !c->empty && from + PAGE < count)
 		say_tag(a, "NextToken", "%zu", from + PAGE);
 	say_end(a);
 }
 
+/* Whatever else waited for this stack is obsolete now. */
+static void execute_rows(struct sim *s, struct stack *k, struct change *c, const char *token)
+{
+	json_decref(k->template);
+	json_decref(k->params);
+	json_decref(k->tags);
+	k->template = json_incref(c->template);
+	k->params = json_incref(c->params);
+	k->tags = json_incref(c->tags);
+	for (int i = 0; i < CHANGES; i++)
+		if (k->change[i].used && !strcmp(k->change[i].execution, "AVAILABLE"))
+			snprintf(k->change[i].execution, sizeof k->change[i].execution, "OBSOLETE");
+	snprintf(c->execution, sizeof c->execution, "EXECUTE_COMPLETE");
+	life_rows(s, k, token, c->rows, !strcmp(c->type, "CREATE"));
+}
+
 static void execute(struct sim *s, struct stack *k, struct change *c, const char *token)
 {
+	if (c->rows)
+		return execute_rows(s, k, c, token);
 	json_decref(k->params);
 	json_decref(k->tags);
 	k->params = json_incref(k->wanted_params);
@@ -229,7 +311,7 @@ void changes_delete(struct sim *s, const struct ask *k, struct say *a)
 	if (!stack)
 		return;
 	if (c)
-		*c = (struct change){ 0 };
+		forget_change(c);
 	say_begin(a);
 	say_end(a);
 }

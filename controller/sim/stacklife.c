@@ -177,3 +177,62 @@ void life_delete(struct sim *s, struct stack *k, const char *token)
 		plan_removal(k, s->now + 2000, token, "DELETE_COMPLETE");
 	stack_tick(s, k);
 }
+
+/* --- stacks with a template of their own ---------------------------------------------- */
+
+static struct part part_of(const json_t *row)
+{
+	return (struct part){ json_str(row, "logical", "?"), json_str(row, "type", "?"), NOTHING, NOTHING };
+}
+
+static void plan_row(struct stack *k, int64_t at, int64_t until, const char *token, const json_t *row)
+{
+	static const struct { const char *action, *begins, *ends; } words[] = {
+		{ "Add", "CREATE_IN_PROGRESS", "CREATE_COMPLETE" },
+		{ "Modify", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE" },
+		{ "Remove", "DELETE_IN_PROGRESS", "DELETE_COMPLETE" },
+	};
+	struct part p = part_of(row);
+
+	for (size_t i = 0; i < COUNT(words); i++)
+		if (!strcmp(words[i].action, json_str(row, "action", ""))) {
+			plan_part(k, at, token, &p, words[i].begins, "", NOTHING);
+			plan_part(k, until, token, &p, words[i].ends, "", NOTHING);
+		}
+}
+
+/* One that cannot be made: it has the property "Impossible". */
+static void plan_rows_failure(struct stack *k, int64_t at, const char *token, const json_t *row, bool create)
+{
+	struct part p = part_of(row);
+
+	plan_part(k, at, token, &p, create ? "CREATE_FAILED" : "UPDATE_FAILED", "Resource limit exceeded", NOTHING);
+	plan_stack(k, at + 200, token, create ? "ROLLBACK_IN_PROGRESS" : "UPDATE_ROLLBACK_IN_PROGRESS", "");
+	plan_stack(k, at + 5000, token, create ? "ROLLBACK_COMPLETE" : "UPDATE_ROLLBACK_COMPLETE", "");
+}
+
+void life_rows(struct sim *s, struct stack *k, const char *token, const json_t *rows, bool create)
+{
+	int64_t slice = dice_between(&s->world_dice, 5000, 20000), at = s->now + 1000;
+	size_t i;
+	json_t *row;
+
+	plan_stack(k, at, token, create ? "CREATE_IN_PROGRESS" : "UPDATE_IN_PROGRESS", "User Initiated");
+	json_array_foreach(rows, i, row) {
+		if (json_yes(row, "impossible")) {
+			plan_rows_failure(k, at + slice, token, row, create);
+			return;
+		}
+		plan_row(k, at, at + slice, token, row);
+		at += slice;
+	}
+	plan_stack(k, at + 1000, token, create ? "CREATE_COMPLETE" : "UPDATE_COMPLETE", "");
+}
+
+void life_remove(struct sim *s, struct stack *k, const char *token)
+{
+	k->nevents = k->done;
+	plan_stack(k, s->now, token, "DELETE_IN_PROGRESS", "User Initiated");
+	plan_stack(k, s->now + dice_between(&s->world_dice, 5000, 30000), token, "DELETE_COMPLETE", "");
+	stack_tick(s, k);
+}

@@ -13,6 +13,9 @@ static void forget(struct stack *k)
 	json_decref(k->tags);
 	json_decref(k->wanted_params);
 	json_decref(k->wanted_tags);
+	json_decref(k->template);
+	free(k->policy);
+	changes_close(k);
 	*k = (struct stack){ 0 };
 }
 
@@ -94,6 +97,18 @@ static void say_output(struct say *a, const char *key, const char *value)
 	buf_adds(&a->body, "</member>");
 }
 
+static void say_own_outputs(struct say *a, const struct stack *k)
+{
+	autojson json_t *all = template_outputs(k);
+	const char *key;
+	json_t *v;
+
+	buf_adds(&a->body, "<Outputs>");
+	json_object_foreach(all, key, v)
+		say_output(a, key, json_string_value(v));
+	buf_adds(&a->body, "</Outputs>");
+}
+
 static void say_outputs(struct say *a, const struct sim *s, const struct stack *k)
 {
 	const struct side *c = &s->side[k->colour];
@@ -137,8 +152,11 @@ static void describe_stacks(struct sim *s, const struct ask *ask, struct say *a)
 	say_tag(a, "StackStatus", "%s", k->status);
 	if (*k->reason)
 		say_tag(a, "StackStatusReason", "%s", k->reason);
-	if (!strcmp(k->status, "CREATE_COMPLETE") || !strncmp(k->status, "UPDATE_", 7))
+	if (k->template && (!strcmp(k->status, "CREATE_COMPLETE") || !strncmp(k->status, "UPDATE_", 7)))
+		say_own_outputs(a, k);
+	else if (!strcmp(k->status, "CREATE_COMPLETE") || !strncmp(k->status, "UPDATE_", 7))
 		say_outputs(a, s, k);
+	say_tag(a, "EnableTerminationProtection", "%s", k->is_protected ? "true" : "false");
 	say_tags(a, k->tags);
 	buf_adds(&a->body, "</member></Stacks>");
 	say_end(a);
@@ -188,10 +206,103 @@ static void delete_stack(struct sim *s, const struct ask *ask, struct say *a)
 
 	if (!name)
 		return;
-	if (k && !k->deleted && strcmp(k->status, "DELETE_IN_PROGRESS") != 0)
-		life_delete(s, k, token);
+	if (k && k->is_protected)
+		return say_error(a, 400, "ValidationError", "Stack [%.128s] cannot be deleted while TerminationProtection is enabled",
+				 k->name);
+	if (k && !k->deleted && strcmp(k->status, "DELETE_IN_PROGRESS") != 0) {
+		if (k->template)
+			life_remove(s, k, token);
+		else
+			life_delete(s, k, token);
+	}
 	say_begin(a);
 	say_end(a);
+}
+
+/* --- what guards it, and whether somebody went around it --------------------------- */
+
+static void set_policy(struct sim *s, const struct ask *ask, struct say *a)
+{
+	struct stack *k = stack_asked(s, a);
+
+	if (!k)
+		return;
+	free(k->policy);
+	k->policy = xstrdup(ask_field(ask, "StackPolicyBody"));
+	say_begin(a);
+	say_end(a);
+}
+
+static void set_protection(struct sim *s, const struct ask *ask, struct say *a)
+{
+	struct stack *k = stack_asked(s, a);
+
+	if (!k)
+		return;
+	k->is_protected = !strcmp(ask_field(ask, "EnableTerminationProtection"), "true");
+	say_begin(a);
+	say_tag(a, "StackId", "%s", k->id);
+	say_end(a);
+}
+
+static void detect_drift(struct sim *s, const struct ask *ask, struct say *a)
+{
+	struct stack *k = stack_asked(s, a);
+
+	(void)ask;
+	if (!k)
+		return;
+	say_begin(a);
+	say_tag(a, "StackDriftDetectionId", "%d-%lld", (int)(k - s->stack), (long long)s->now + 5000);
+	say_end(a);
+}
+
+static void describe_drift(struct sim *s, const struct ask *ask, struct say *a)
+{
+	char *end;
+	long i = strtol(ask_field(ask, "StackDriftDetectionId"), &end, 10);
+	bool over = *end == '-' && strtoll(end + 1, NULL, 10) <= s->now;
+
+	if (*end != '-' || i < 0 || i >= STACKS)
+		return say_error(a, 400, "ValidationError", "Drift detection id does not exist");
+	say_begin(a);
+	say_tag(a, "DetectionStatus", "%s", over ? "DETECTION_COMPLETE" : "DETECTION_IN_PROGRESS");
+	if (over)
+		say_tag(a, "StackDriftStatus", "%s", s->stack[i].drifted ? "DRIFTED" : "IN_SYNC");
+	say_end(a);
+}
+
+static void describe_drifts(struct sim *s, const struct ask *ask, struct say *a)
+{
+	struct stack *k = stack_asked(s, a);
+
+	(void)ask;
+	if (!k)
+		return;
+	say_begin(a);
+	buf_adds(&a->body, "<StackResourceDrifts>");
+	if (k->drifted)
+		buf_adds(&a->body, "<member><LogicalResourceId>Vpc</LogicalResourceId><ResourceType>AWS::EC2::VPC</ResourceType>"
+			 "<StackResourceDriftStatus>MODIFIED</StackResourceDriftStatus><PropertyDifferences><member>"
+			 "<PropertyPath>/EnableDnsSupport</PropertyPath><ExpectedValue>true</ExpectedValue><ActualValue>false</ActualValue>"
+			 "</member></PropertyDifferences></member>");
+	buf_adds(&a->body, "</StackResourceDrifts>");
+	say_end(a);
+}
+
+void sim_drift(struct sim *s, const char *stack)
+{
+	struct stack *k = stack_find(s, stack);
+
+	if (k)
+		k->drifted = 1;
+}
+
+const char *sim_stack_policy(struct sim *s, const char *stack)
+{
+	struct stack *k = stack_find(s, stack);
+
+	return k ? k->policy : NULL;
 }
 
 const struct answer stacks_answers[] = {
@@ -202,5 +313,11 @@ const struct answer stacks_answers[] = {
 	{ "DescribeStacks", describe_stacks },
 	{ "DescribeStackEvents", describe_stack_events },
 	{ "DeleteStack", delete_stack },
+	{ "GetTemplateSummary", template_summary },
+	{ "SetStackPolicy", set_policy },
+	{ "UpdateTerminationProtection", set_protection },
+	{ "DetectStackDrift", detect_drift },
+	{ "DescribeStackDriftDetectionStatus", describe_drift },
+	{ "DescribeStackResourceDrifts", describe_drifts },
 	{ NULL, NULL },
 };

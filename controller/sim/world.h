@@ -14,7 +14,7 @@ enum { BLUE, GREEN, COLOURS };
 #define PERIODS      400 /* that metrics are kept for */
 #define WAITING      16  /* weight changes on their way to the data plane */
 #define PAST         64  /* weight changes remembered for stale reads */
-#define STACKS       8
+#define STACKS       12
 #define CHANGES      4
 #define SCHEDULES    8
 #define MISHAPS      64
@@ -64,6 +64,7 @@ struct change {
 	char name[132], id[300], token[132], type[8], execution[32];
 	int64_t ready;
 	uint64_t digest;          /* of template and parameters */
+	json_t *template, *params, *tags, *rows; /* of a stack with a template of its own: what is wanted, what that changes */
 };
 
 struct stack {
@@ -72,6 +73,10 @@ struct stack {
 	int colour;
 	uint64_t digest;
 	json_t *params, *tags, *wanted_params, *wanted_tags;
+	json_t *template;         /* a JSON template that was sent: its own resources, not a colour's */
+	char *policy;
+	bool is_protected;
+	int drifted;              /* 1: somebody changed a resource by hand */
 	struct change change[CHANGES];
 	struct event *event;      /* by time; those from `done` on are still to come */
 	size_t nevents, done;
