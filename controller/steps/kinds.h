@@ -6,7 +6,8 @@
 #include "engine/step.h"
 
 extern const struct step_kind step_preflight, step_stack, step_probe, step_warm, step_shift, step_approve,
-	step_hook, step_promote, step_retire, step_back, step_task, step_freeze, step_thaw, step_database;
+	step_hook, step_promote, step_retire, step_back, step_task, step_freeze, step_thaw, step_database,
+	step_schema;
 
 #define SECONDS(n) ((int64_t)(n) * 1000)
 #define MINUTES(n) SECONDS((n) * 60)
