@@ -1,5 +1,6 @@
 /* CloudFormation templates of the simulated world: JSON, with Parameters,
- * Resources and Outputs. A resource is replaced when its property "Name" changes,
+ * Resources and Outputs, and marked by {"Metadata": {"simulate": true}}: every other
+ * template, whatever is in it, stands for a colour. A resource is replaced when its property "Name" changes,
  * perhaps replaced when "Maybe" does, and cannot be made when it has "Impossible". */
 #include "sim/stacks.h"
 
@@ -10,7 +11,7 @@ json_t *template_read(const struct ask *k)
 {
 	json_t *t = json_loads(ask_field(k, "TemplateBody"), 0, NULL);
 
-	if (json_is_object(json_object_get(t, "Resources")))
+	if (json_yes(json_object_get(t, "Metadata"), "simulate"))
 		return t;
 	json_decref(t);
 	return NULL;

@@ -18,17 +18,17 @@
 #include <cmocka.h>
 
 #define NETWORK                                                                                        \
-	"{\"Parameters\":{\"Cidr\":{\"Type\":\"String\",\"Default\":\"10.0.0.0/16\"}},\"Resources\":{"    \
+	"{\"Metadata\":{\"simulate\":true},\"Parameters\":{\"Cidr\":{\"Type\":\"String\",\"Default\":\"10.0.0.0/16\"}},\"Resources\":{"    \
 	"\"Vpc\":{\"Type\":\"AWS::EC2::VPC\",\"Properties\":{\"CidrBlock\":{\"Ref\":\"Cidr\"}}},"        \
 	"\"Net\":{\"Type\":\"AWS::EC2::Subnet\",\"Properties\":{}}},\"Outputs\":{"                       \
 	"\"VpcId\":{\"Value\":{\"Ref\":\"Vpc\"}},\"SubnetIds\":{\"Value\":{\"Ref\":\"Net\"}}}}"
 #define DATA                                                                                           \
-	"{\"Parameters\":{\"VpcId\":{\"Type\":\"AWS::EC2::VPC::Id\"},\"SubnetIds\":{\"Type\":\"List<AWS::EC2::Subnet::Id>\"}," \
+	"{\"Metadata\":{\"simulate\":true},\"Parameters\":{\"VpcId\":{\"Type\":\"AWS::EC2::VPC::Id\"},\"SubnetIds\":{\"Type\":\"List<AWS::EC2::Subnet::Id>\"}," \
 	"\"Size\":{\"Type\":\"Number\",\"Default\":\"1\"}},\"Resources\":{"                               \
 	"\"Db\":{\"Type\":\"AWS::RDS::DBCluster\",\"Properties\":{\"Vpc\":{\"Ref\":\"VpcId\"},\"Size\":{\"Ref\":\"Size\"}}}}," \
 	"\"Outputs\":{\"DbId\":{\"Value\":{\"Ref\":\"Db\"}},\"DbVpc\":{\"Value\":{\"Ref\":\"VpcId\"}}}}"
 #define EDGE                                                                                           \
-	"{\"Parameters\":{\"Store\":{\"Type\":\"String\"}},\"Resources\":{"                                \
+	"{\"Metadata\":{\"simulate\":true},\"Parameters\":{\"Store\":{\"Type\":\"String\"}},\"Resources\":{"                                \
 	"\"Https\":{\"Type\":\"AWS::ElasticLoadBalancingV2::Listener\",\"Properties\":{\"SslPolicy\":\"a\"}}," \
 	"\"Test\":{\"Type\":\"AWS::ElasticLoadBalancingV2::ListenerRule\",\"Properties\":{\"Actions\":\"100\"}}," \
 	"\"Note\":{\"Type\":\"AWS::SSM::Parameter\",\"Properties\":{\"Text\":{\"Ref\":\"Store\"}}}},\"Outputs\":{}}"
