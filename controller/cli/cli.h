@@ -29,7 +29,7 @@ struct cli_option {
 	const char *about;
 };
 
-#define CLI_OPTIONS 16
+#define CLI_OPTIONS 32
 #define CLI_GIVEN 64   /* options on one command line */
 struct cli {
 	const struct cli_command *command;

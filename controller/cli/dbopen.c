@@ -7,8 +7,12 @@
 #include "cli/cli.h"
 #include "mediawiki/reality.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define PROGRESS_MS 10000
 
 /* "USER@HOST:PORT", "HOST", "USER@/run/mysqld.sock", "[::1]:3306" */
 static int read_server(struct dbopen *x, const char *server, int *port, struct err *e)
@@ -161,6 +165,28 @@ void dbopen_close(struct dbopen *x)
 		cred_chain_free(x->creds);
 	if (x->curl)
 		http_curl_free(x->curl);
+}
+
+/* A terminal sees one living line, a log one line every ten seconds. */
+static void tell_progress(void *ctx, size_t done, size_t of)
+{
+	static int64_t last;
+	int64_t now = clock_mono(&clock_real);
+	bool tty = isatty(STDERR_FILENO);
+
+	(void)ctx;
+	if (tty)
+		fprintf(stderr, "\r%zu of %zu databases%s", done, of, done == of ? "\n" : "");
+	else if (!last || now - last >= PROGRESS_MS || done == of)
+		fprintf(stderr, "%zu of %zu databases\n", done, of);
+	if (!last || now - last >= PROGRESS_MS)
+		last = now;
+	fflush(stderr);
+}
+
+db_done_fn *dbopen_progress(void)
+{
+	return tell_progress;
 }
 
 int dbopen_fail(struct err *e)

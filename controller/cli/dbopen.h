@@ -28,6 +28,9 @@ struct dbopen {
  * else --all-databases, else the one of --settings. */
 int dbopen(const struct cli *c, struct dbopen *x, struct err *e);
 void dbopen_close(struct dbopen *x);
+/* For db_fan(): how far it is, on stderr when that is a terminal, or a line
+ * every ten seconds. */
+db_done_fn *dbopen_progress(void);
 /* What cannot be asked now is a refusal, not an internal error. Gives the exit code. */
 int dbopen_fail(struct err *e);
 #endif

@@ -13,7 +13,7 @@ struct schema_verb {
 	int (*run)(struct cli *c); /* c's arguments are those behind the verb */
 	int min_args, max_args;
 };
-extern const struct schema_verb schema_verb_expect, schema_verb_diff;
+extern const struct schema_verb schema_verb_expect, schema_verb_diff, schema_verb_snapshot, schema_verb_check;
 
 /* A tree or a manifest, whichever the path is; of trees, with --extensions. */
 int schema_load(const struct cli *c, const char *path, struct schema **out, struct err *e);
