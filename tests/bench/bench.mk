@@ -3,7 +3,8 @@
 BENCH_SERVER := build/bench/simserver
 BENCH_VENV := build/bench/venv/.want
 
-bench: build/cutover $(BENCH_SERVER) $(BENCH_VENV)
+bench: build/cutover $(BENCH_SERVER) $(BENCH_VENV) build/bench/speed
+	@build/bench/speed 1e6
 	@tests/bench/run build/cutover $(BENCH_SERVER) build/bench/venv/bin
 
 # Of the release objects, so that a sanitizer's slowness is not measured.
@@ -17,3 +18,8 @@ $(BENCH_VENV): tests/bench/requirements.txt
 	@mkdir -p $(dir $(@D)); rm -rf $(@D); python3 -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@cp $< $@
+
+# The judge alone.
+build/bench/speed: tests/judge/speed.c $(filter build/release/judge/%,$(REL))
+	@mkdir -p $(@D); echo '  LD   $@'
+	$(Q)$(CC) $(base_cflags) $(HARDEN) $(LD_HARDEN) -o $@ $^ $(base_libs)

@@ -1,0 +1,82 @@
+/* tests/judge/speed.c - what judging costs: observations a second on one core, and
+ * the room one cutover takes. An observation is one colour's datapoint of one
+ * period; "judged" is all of it: taken in, held until final, evidence of every
+ * metric, a verdict at each period. The last argument names the goal that must
+ * be reached by taking in, 0: none. */
+#include "judge/sequential.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define METRICS 2 /* errors and slow requests */
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void fill(struct judge_history *h)
+{
+	for (int i = 0; i < JUDGE_HISTORY; i++) {
+		h->requests[i] = 1000;
+		h->half_requests[i] = 500;
+		h->count[JUDGE_ERRORS][i] = i % 3;
+		h->half_count[JUDGE_ERRORS][i] = i % 2;
+		h->count[JUDGE_SLOW][i] = 10;
+		h->half_count[JUDGE_SLOW][i] = 5;
+	}
+}
+
+static void see(struct judge *j, long i, int now, int period)
+{
+	struct judge_point p = { .period = period, .requests = 500 };
+
+	p.count[JUDGE_ERRORS] = i % 7 ? -1 : 1;
+	p.count[JUDGE_SLOW] = (double)(i % 5);
+	judge_see(j, i % 2 ? JUDGE_GREEN : JUDGE_BLUE, now, &p);
+}
+
+static double taken(struct judge *j, long n)
+{
+	double from = seconds();
+
+	for (long i = 0; i < n; i++)
+		see(j, i, 60, (int)(i / 2 % 60));
+	return (double)n / (seconds() - from);
+}
+
+static double judged(struct judge *j, long n)
+{
+	struct judge_answer a;
+	double from = seconds();
+
+	for (long i = 0; i < n; i++) {
+		see(j, i, (int)(i / 2) + 1, (int)(i / 2));
+		if (i % 2)
+			judge_poll(j, (int)(i / 2) + 1, 0, .5, &a);
+	}
+	return (double)n / (seconds() - from);
+}
+
+int main(int argc, char **argv)
+{
+	static struct judge_history h;
+	static struct judge j;
+	struct judge_stages s = { .n = 2, .weight = { .5, 1 } };
+	struct judge_tuning t;
+	double goal = argc > 1 ? strtod(argv[1], NULL) : 0, in, all;
+
+	fill(&h);
+	judge_tuning_usual(&t);
+	judge_start(&j, &t, &s, &h, (1U << METRICS) - 1);
+	in = taken(&j, 20000000);
+	judge_start(&j, &t, &s, &h, (1U << METRICS) - 1);
+	all = judged(&j, 200000);
+	printf("judge: %.1f million observations a second taken in, %.0f thousand judged (%.1f us a verdict); %zu KiB a metric\n",
+	       in / 1e6, all / 1e3, 2e6 / all, (sizeof j / METRICS + 1023) / 1024);
+	return in < goal || sizeof j / METRICS > 16384;
+}
