@@ -20,6 +20,6 @@ $(BENCH_VENV): tests/bench/requirements.txt
 	@cp $< $@
 
 # The judge alone.
-build/bench/speed: tests/judge/speed.c $(filter build/release/judge/%,$(REL))
+build/bench/speed: tests/judge/speed.c $(filter build/release/judge/% build/release/base/%,$(REL))
 	@mkdir -p $(@D); echo '  LD   $@'
 	$(Q)$(CC) $(base_cflags) $(HARDEN) $(LD_HARDEN) -o $@ $^ $(base_libs)
