@@ -22,6 +22,8 @@ struct sample {
 };
 
 #define JUDGE_PERIODS 240
+#define JUDGE_RAISES 8
+#define JUDGE_SICK_SPAN 3 /* periods that are looked at together when a colour is called sick */
 struct evidence {
 	int64_t period_ms;
 	int64_t start;               /* wall ms of sample 0 */
@@ -36,6 +38,12 @@ struct evidence {
 	char unknown_why[160];
 	bool alarm;                  /* a named alarm fires */
 	char alarm_why[256];
+	bool contradicts;            /* two metrics of one recent period cannot both be right */
+	char contradicts_why[160];
+	size_t raises;               /* of green's weight in this attempt, the last JUDGE_RAISES of them */
+	size_t raise_at[JUDGE_RAISES]; /* first index with it */
+	double past_worst;           /* blue before green: highest error rate of any JUDGE_SICK_SPAN periods */
+	size_t past_periods;         /* with requests, that it was found in */
 };
 
 struct judge_limits {
@@ -57,6 +65,10 @@ struct verdict {
 	char why[320];               /* a sentence a manager understands */
 	double green_requests, green_errors, blue_requests, blue_errors; /* since stage_from */
 	double green_latency_ms, blue_latency_ms;                        /* newest; negative: none */
+	bool judged;                 /* the sequential judge had a say: what follows is its */
+	double log_e, log_limit;     /* evidence that green is worse; BAD at the limit */
+	double excess, need;         /* of failed requests: smallest excluded so far (1: none); what this stage must exclude (0: nothing) */
+	struct { double rate, low, high; } error_rate[2]; /* blue, green: of all judged periods, judge/rate.h */
 };
 
 void judge_guard(const struct evidence *ev, const struct judge_limits *lim, struct verdict *out);
