@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PROGRESS_MS 10000
+#define TIMEOUT_MAX_S 86400
 
 /* "USER@HOST:PORT", "HOST", "USER@/run/mysqld.sock", "[::1]:3306" */
 static int read_server(struct dbopen *x, const char *server, int *port, struct err *e)
@@ -99,9 +100,25 @@ static int open_aws(struct dbopen *x, const struct db_source *s, struct err *e)
 	return 0;
 }
 
+int dbopen_number(const struct cli *c, const char *name, int64_t most, int64_t *out, struct err *e)
+{
+	const char *v = cli_opt(c, name);
+	char *end;
+	long long n;
+
+	if (!v)
+		return 0;
+	n = strtoll(v, &end, 10);
+	if (end == v || *end || n < 0 || n > most)
+		return err_set(e, ERR_INPUT, "--%s cannot be \"%.40s\": a number up to %lld", name, v, (long long)most);
+	*out = n;
+	return 0;
+}
+
 static int read_options(const struct cli *c, struct dbopen *x, struct db_source *s, struct err *e)
 {
 	const char *server = cli_opt(c, "server"), *prefix = cli_opt(c, "prefix");
+	int64_t timeout = 0;
 
 	if (!server && !cli_opt(c, "settings"))
 		return err_set(e, ERR_INPUT, "which database? Say --server USER@HOST:PORT, or --settings LocalSettings.php");
@@ -110,6 +127,9 @@ static int read_options(const struct cli *c, struct dbopen *x, struct db_source 
 	s->password_file = cli_opt(c, "password-file");
 	s->password_env = cli_opt(c, "password-env");
 	s->ca = cli_opt(c, "ca");
+	if (dbopen_number(c, "timeout", TIMEOUT_MAX_S, &timeout, e))
+		return -1;
+	s->statement_ms = (int)timeout * 1000;
 	if ((server && read_server(x, server, &s->port, e)) || read_settings(c, x, s, e))
 		return -1;
 	s->host = x->host;

@@ -28,6 +28,8 @@ struct dbopen {
  * else --all-databases, else the one of --settings. */
 int dbopen(const struct cli *c, struct dbopen *x, struct err *e);
 void dbopen_close(struct dbopen *x);
+/* --name as a number up to most; *out stays when it is not given. */
+int dbopen_number(const struct cli *c, const char *name, int64_t most, int64_t *out, struct err *e);
 /* For db_fan(): how far it is, on stderr when that is a terminal, or a line
  * every ten seconds. */
 db_done_fn *dbopen_progress(void);

@@ -54,6 +54,7 @@ static const struct cli_option options[] = {
 	{ "max-lag", "SECONDS", "check: of a replica (5)" },
 	{ "max-transaction", "SECONDS", "check: age of the oldest open transaction (60)" },
 	{ "min-connections", "N", "check: that are free (10)" },
+	{ "timeout", "SECONDS", "snapshot, check: longest a statement may take; what takes longer is unknown (10)" },
 	{ "connections", "N", "check: how many to use at once, for many databases (4, at most 16)" },
 	{ "all", NULL, "diff, check: show what is harmless for both, too" },
 	{ 0 },

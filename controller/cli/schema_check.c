@@ -78,9 +78,26 @@ static void compare(const struct check *k, struct wiki *w, int side)
 		"rows", rows));
 }
 
+struct asking {
+	struct db *d;
+	json_t *known; /* statement -> number */
+};
+
+/* Most checks are for both versions: a large table is not read twice. */
 static int ask_number(void *ctx, const char *sql, int64_t *n, bool *null, struct err *e)
 {
-	return db_number(ctx, sql, n, null, e);
+	struct asking *a = ctx;
+	const json_t *known = json_object_get(a->known, sql);
+
+	*null = false;
+	*n = known ? json_integer_value(known) : 0;
+	if (known)
+		return 0;
+	if (db_number(a->d, sql, n, null, e))
+		return -1;
+	if (!*null)
+		json_object_set_new(a->known, sql, json_integer(*n));
+	return 0;
 }
 
 static bool is_bad_count(const json_t *row)
@@ -89,7 +106,7 @@ static bool is_bad_count(const json_t *row)
 }
 
 /* Rows that a version cannot read. Without a version nothing is known of them. */
-static void look_at_rows(const struct check *k, struct wiki *w, struct db *d, int side)
+static void look_at_rows(const struct check *k, struct wiki *w, struct asking *a, int side)
 {
 	json_t *into = json_object_get(w->doc, sides[side]), *shown = json_array(), *row;
 	autojson json_t *rows = NULL;
@@ -101,7 +118,7 @@ static void look_at_rows(const struct check *k, struct wiki *w, struct db *d, in
 	if (!k->code[side]->version)
 		err_set(&e, ERR_INPUT, "which rows it needs is not known, since what stands for %s names no version: use a "
 			"manifest of `cutover schema expect`", sides[side]);
-	if (e.kind || data_checks_run(k->code[side]->version, w->have, k->x->prefix, ask_number, d, &rows, &worst, &e)) {
+	if (e.kind || data_checks_run(k->code[side]->version, w->have, k->x->prefix, ask_number, a, &rows, &worst, &e)) {
 		json_array_append_new(shown, json_pack("{s:s, s:n, s:s, s:o}", "check", "data", "count", "effect",
 						       schema_effect_name(EFFECT_READS), "why", json_text(e.msg)));
 		return;
@@ -156,6 +173,9 @@ static int look_at_health(const struct check *k, struct wiki *w, struct db *d, s
 
 static int look(struct check *k, struct wiki *w, struct db *d, struct err *e)
 {
+	autojson json_t *known = json_object();
+	struct asking a = { d, known };
+
 	if (reality_read(d, w->name, k->x->prefix, &w->have, e))
 		return -1;
 	json_object_set_new(w->doc, "tables", json_integer(w->have->ntables));
@@ -163,7 +183,7 @@ static int look(struct check *k, struct wiki *w, struct db *d, struct err *e)
 	for (int side = 0; side < SIDES; side++)
 		if (k->code[side]) {
 			compare(k, w, side);
-			look_at_rows(k, w, d, side);
+			look_at_rows(k, w, &a, side);
 		}
 	return look_at_health(k, w, d, e);
 }
@@ -352,21 +372,6 @@ static int read_choice(const struct cli *c, const char *name, const char *const 
 	return v ? err_set(e, ERR_INPUT, "--%s cannot be \"%.40s\"", name, v) : 0;
 }
 
-static int read_number(const struct cli *c, const char *name, int64_t most, int64_t *out, struct err *e)
-{
-	const char *v = cli_opt(c, name);
-	char *end;
-	long long n;
-
-	if (!v)
-		return 0;
-	n = strtoll(v, &end, 10);
-	if (end == v || *end || n < 0 || n > most)
-		return err_set(e, ERR_INPUT, "--%s cannot be \"%.40s\": a number up to %lld", name, v, (long long)most);
-	*out = n;
-	return 0;
-}
-
 static int read_limits(const struct cli *c, struct check *k, struct err *e)
 {
 	static const char *const roles[] = { "writer", "reader", "any", NULL };
@@ -375,9 +380,9 @@ static int read_limits(const struct cli *c, struct check *k, struct err *e)
 
 	k->limits = (struct db_thresholds)DB_HEALTH_DEFAULTS;
 	if (read_choice(c, "role", roles, &role, e) || read_choice(c, "want", kinds, &want, e) ||
-	    read_number(c, "max-lag", 86400, &k->limits.max_lag_s, e) ||
-	    read_number(c, "max-transaction", 86400, &k->limits.max_trx_s, e) ||
-	    read_number(c, "min-connections", 100000, &k->limits.min_free_conns, e))
+	    dbopen_number(c, "max-lag", 86400, &k->limits.max_lag_s, e) ||
+	    dbopen_number(c, "max-transaction", 86400, &k->limits.max_trx_s, e) ||
+	    dbopen_number(c, "min-connections", 100000, &k->limits.min_free_conns, e))
 		return -1;
 	k->limits.role = (enum db_role)role;
 	k->limits.replica = cli_opt(c, "replica") != NULL;
@@ -403,7 +408,7 @@ static int check_all(struct check *k, struct err *e)
 	bool server_ok;
 
 	k->farm = k->x->n > 1;
-	if (read_number(k->c, "connections", CONNECTIONS_MAX, &width, e) || check_server(k, &server_ok, e))
+	if (dbopen_number(k->c, "connections", CONNECTIONS_MAX, &width, e) || check_server(k, &server_ok, e))
 		return -1;
 	if (!k->farm && check_one(k, k->x->db, 0, e))
 		return -1;
