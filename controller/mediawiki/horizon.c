@@ -45,6 +45,21 @@ static bool on_update(bool one, struct state *s, const struct horizon_step *st, 
 	return false;
 }
 
+static bool without_update(struct horizon *out, size_t i)
+{
+	return end_here(out, i, false, "no step updates green's copy of the database, and green needs other tables");
+}
+
+static bool on_unfreeze(bool one, struct state *s, const struct horizon_step *st, size_t i, struct horizon *out)
+{
+	s->frozen = false;
+	if (one || !s->shifted)
+		return false;
+	if (!s->updated)
+		return without_update(out, i);
+	return end_here(out, i, true, "after step %s, edits are in green's database only: going back would lose them", st->name);
+}
+
 /* True: the horizon is here. */
 static bool meets_end(bool one, struct state *s, const struct horizon_step *st, size_t i, struct horizon *out)
 {
@@ -60,9 +75,7 @@ static bool meets_end(bool one, struct state *s, const struct horizon_step *st, 
 		return end_here(out, i, false, "step %s changes the tables that blue is using: blue does not work on them "
 				"afterwards", st->name);
 	case HORIZON_UNFREEZE:
-		s->frozen = false;
-		return !one && s->shifted && end_here(out, i, true, "after step %s, edits are in green's database only: going "
-						      "back would lose them", st->name);
+		return on_unfreeze(one, s, st, i, out);
 	case HORIZON_RETIRE:
 		return end_here(out, i, true, "after step %s there is no blue to go back to", st->name);
 	default:
@@ -84,7 +97,7 @@ void schema_horizon(enum schema_sharing kind, const struct horizon_step *step, s
 		if (meets_end(one, &s, &step[i], i, out))
 			return;
 	if (!one && !s.updated && s.shifted)
-		end_here(out, n, false, "no step updates green's copy of the database, and green needs other tables");
+		without_update(out, n);
 	else
 		end_here(out, n, true, "the way back is free until the end");
 }
