@@ -37,6 +37,15 @@ static char *green_arn(const struct plan *p)
 	return xasprintf("arn:aws:elasticloadbalancing:%s:%s:targetgroup/green/0123456789abcdef", p->region, p->account);
 }
 
+/* Green needs other tables than blue where the plan makes the wiki read-only. */
+static bool is_upgrade(const struct plan *p)
+{
+	for (size_t i = 0; i < p->nsteps; i++)
+		if (!strcmp(p->steps[i].kind->name, "freeze"))
+			return true;
+	return false;
+}
+
 static struct sim *make_world(const struct plan *p, const char *fault, uint64_t seed)
 {
 	size_t n = json_array_size(p->watch.alarms);
@@ -49,6 +58,7 @@ static struct sim *make_world(const struct plan *p, const char *fault, uint64_t 
 					   .blue = p->blue.target_group, .green = green, .fault = fault,
 					   .green_by_stack = green_is_made(p), .blue_stack = p->blue.stack,
 					   .blue_service = p->blue.service, .green_service = p->green.service,
+					   .upgrade = is_upgrade(p),
 					   .period_s = (int)(p->watch.period_ms / 1000), .alarms = (int)n,
 					   .alarm_names = alarms });
 }

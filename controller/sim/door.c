@@ -26,6 +26,7 @@ static const struct service {
 	{ "monitoring", "monitoring", JSON, "GraniteServiceVersion20100801", metrics_answers, NULL },
 	{ "ecs", "ecs", JSON, "AmazonEC2ContainerServiceV20141113", tasks_answers, NULL },
 	{ "scheduler", "scheduler", REST, "", NULL, schedules_answer },
+	{ "rds", "rds", QUERY, "http://rds.amazonaws.com/doc/2014-10-31/", copies_answers, NULL },
 };
 
 /* --- whose request is it? ---------------------------------------------------------- */
@@ -112,6 +113,11 @@ static void answer_action(struct sim *s, const struct service *v, const struct a
 			  "Could not find operation %.60s", k->action);
 }
 
+static bool is_for_database(const struct http_req *q)
+{
+	return !strncmp(q->url, "sim-database://", 15);
+}
+
 static void answer(struct sim *s, const struct service *v, const struct ask *k, struct say *a)
 {
 	static const char *const types[] = { "text/xml", "application/x-amz-json-1.1", "application/json", "text/html" };
@@ -119,7 +125,7 @@ static void answer(struct sim *s, const struct service *v, const struct ask *k, 
 	a->type = types[k->protocol];
 	a->ns = v ? v->ns : "";
 	if (!v)
-		wiki_answer(s, k, a);
+		(is_for_database(k->http) ? databases_answer : wiki_answer)(s, k, a);
 	else if (check_signature(s, v, k, a))
 		answer_action(s, v, k, a);
 }

@@ -80,6 +80,23 @@ static void alarm_fires(struct sim *s)
 		s->firing = 0;
 }
 
+/* --- what can go wrong with a database --- */
+
+static void update_dies(struct sim *s) { s->db.update_dies = 1; }
+static void update_breaks(struct sim *s) { s->db.update_breaks = true; }
+static void lag(struct sim *s) { s->db.stuck = true; }
+
+/* Only when edits are taken again: green's own ones are there. */
+static void late(struct sim *s)
+{
+	const struct copy *c = databases_newest(s);
+
+	if (!s->fault_at && c && c->own > 0 && green_share(&s->live) > 0) {
+		s->fault_at = s->now;
+		s->side[GREEN].errors = 0.30;
+	}
+}
+
 static const struct fault faults[] = {
 	{ { "none", "nothing goes wrong", 0 }, NULL, NULL, false },
 	{ { "errors", "green fails 30 % of its requests from 25 % traffic on", 3 }, NULL, errors, false },
@@ -95,6 +112,10 @@ static const struct fault faults[] = {
 	{ { "blue-sick", "both colours fail 30 %, some minutes after green has 25 % traffic", 3 }, NULL, blue_sick, true },
 	{ { "blind", "CloudWatch shows nothing of green once it has traffic", 3 }, NULL, blind, false },
 	{ { "alarm", "the plan's first alarm fires at 25 % traffic", 3 }, NULL, alarm_fires, false },
+	{ { "update", "update.php is killed half-way, the first time", 0 }, update_dies, NULL, false },
+	{ { "schema", "a column that green needs is missing after update.php", 3 }, update_breaks, NULL, false },
+	{ { "lag", "the copy of the database fetches what blue writes, but applies nothing", 3 }, lag, NULL, false },
+	{ { "late", "green fails 30 % of its requests once it takes edits", 4 }, NULL, late, false },
 };
 
 const struct fault *fault_find(const char *name)

@@ -16,6 +16,8 @@ static void second(struct sim *s)
 	balancer_tick(s);
 	stacks_tick(s);
 	schedules_tick(s);
+	errands_tick(s);
+	databases_tick(s);
 	fault_tick(s);
 	users_tick(s);
 }
@@ -117,6 +119,8 @@ struct sim *sim_new(const struct sim_opts *o)
 	dice_seed(&s->world_dice, o->seed, 2);
 	dice_seed(&s->net_dice, o->seed, 3);
 	dice_seed(&s->mishap_dice, o->seed, 4);
+	dice_seed(&s->edits_dice, o->seed, 5);
+	s->upgrade = o->upgrade;
 	set(s->region, sizeof s->region, o->region, SIM_REGION);
 	set(s->account, sizeof s->account, o->account, SIM_ACCOUNT);
 	set(s->rule, sizeof s->rule, o->rule, SIM_RULE);
@@ -192,6 +196,38 @@ static int waiting_schedules(const struct sim *s)
 	return n;
 }
 
+/* What users wrote, and whoever serves them now does not have. */
+static double lost_edits(struct sim *s)
+{
+	const struct copy *c = databases_newest(s);
+	double own = 0;
+
+	if (!c)
+		return 0;
+	for (size_t i = 0; i < s->db.ncopies; i++)
+		own += s->db.copy[i].own;
+	return s->control.of[GREEN] > 0 ? s->db.edits - c->has + own - c->own : own;
+}
+
+static void database_truth(struct sim *s, struct sim_truth *out)
+{
+	const struct copy *c = databases_newest(s);
+
+	out->edits = s->db.edits;
+	out->edits_in_copy = c ? c->has : s->db.edits;
+	out->edits_of_green = c ? c->own : 0;
+	out->refused = s->db.refused;
+	out->lost = lost_edits(s);
+	out->read_only = s->db.locked;
+	out->read_only_ms = s->db.locked_ms + (s->db.locked ? (double)(s->now - s->db.locked_at) : 0);
+	out->copies = (int)s->db.ncopies;
+	out->updated = *databases_tables(s, GREEN) == TABLES_NEW;
+	for (int i = 0; i < ERRANDS; i++) {
+		out->errands += s->errand[i].used;
+		out->errands_alive += s->errand[i].used && !s->errand[i].stopped;
+	}
+}
+
 void sim_truth(struct sim *s, struct sim_truth *out)
 {
 	const struct side *b = &s->side[BLUE], *g = &s->side[GREEN];
@@ -206,4 +242,5 @@ void sim_truth(struct sim *s, struct sim_truth *out)
 		.schedules = waiting_schedules(s), .fired = s->fired,
 		.blue_tasks = b->ntargets, .green_tasks = g->ntargets,
 	};
+	database_truth(s, out);
 }

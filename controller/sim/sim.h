@@ -3,7 +3,8 @@
  * Knows ELBv2 rules, weights (with propagation delay) and target health,
  * CloudFormation stacks that take time, CloudWatch with publication delay and
  * missing-when-zero series, alarms, ECS, STS, schedules; makes traffic; injects
- * faults. Everything follows from the seed; time is virtual. It also answers
+ * faults; runs one-off tasks, copies databases and makes the wiki read-only.
+ * Everything follows from the seed; time is virtual. It also answers
  * the probes' requests as MediaWiki would. */
 #ifndef CUTOVER_SIM_SIM_H
 #define CUTOVER_SIM_SIM_H
@@ -38,6 +39,7 @@ struct sim_opts {
 	const char *blue_stack;     /* blue's stack, there from the start; NULL: none */
 	const char *blue_service, *green_service; /* ECS; NULL: any name with "blue" or "green" in it */
 	const char *blue_version, *green_version; /* MediaWiki's; NULL: 1.43.9, 1.43.11 */
+	bool upgrade;               /* green's version needs other tables than blue's */
 	int blue_weight;            /* at the start, green not on the rule; 0: 999 */
 };
 /* NULL when there is no fault of that name. */
@@ -73,6 +75,14 @@ struct sim_truth {
 	uint64_t modify_rules;               /* that took effect */
 	int schedules, fired;                /* that wait; that have been */
 	int blue_tasks, green_tasks;         /* running */
+	double edits, edits_in_copy, edits_of_green; /* made on blue's database; of these, in the copy that green
+					      * uses; made on that copy */
+	double refused;                      /* edits that the lock refused */
+	double lost;                         /* edits that users made and the serving side does not have */
+	bool read_only;
+	double read_only_ms;                 /* all windows together */
+	int copies, errands, errands_alive;  /* databases made; one-off tasks started, not stopped yet */
+	bool updated;                        /* green's tables are green's version's */
 };
 void sim_truth(struct sim *s, struct sim_truth *out);
 void sim_set_weights(struct sim *s, int blue, int green);  /* somebody else does */

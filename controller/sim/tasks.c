@@ -1,4 +1,4 @@
-/* ECS: two services, one for each colour. */
+/* ECS: two services, one for each colour; one-off tasks are in errands.c. */
 #include "sim/world.h"
 
 #include <stdio.h>
@@ -82,5 +82,9 @@ static void update_service(struct sim *s, const struct ask *k, struct say *a)
 const struct answer tasks_answers[] = {
 	{ "DescribeServices", describe_services },
 	{ "UpdateService", update_service },
+	{ "RunTask", errands_run },
+	{ "DescribeTasks", errands_describe },
+	{ "ListTasks", errands_list },
+	{ "StopTask", errands_stop },
 	{ NULL, NULL },
 };

@@ -45,11 +45,15 @@ static void say_plain(struct say *a, int status, const char *type, const char *f
 	va_end(ap);
 }
 
-static void say_siteinfo(struct say *a, const struct side *c)
+static void say_siteinfo(struct sim *s, struct say *a, const struct side *c)
 {
-	say_json(a, json_pack("{s:b,s:{s:{s:s,s:s,s:s,s:s,s:s,s:s}}}", "batchcomplete", 1, "query", "general", "mainpage",
-			      "Main Page", "base", "https://wiki.example.org/wiki/Main_Page", "sitename", "Wiki",
-			      "generator", c->version, "dbtype", "mysql", "lang", "en"));
+	json_t *general = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b}", "mainpage", "Main Page", "base",
+				    "https://wiki.example.org/wiki/Main_Page", "sitename", "Wiki", "generator", c->version,
+				    "dbtype", "mysql", "lang", "en", "readonly", s->db.locked);
+
+	if (s->db.locked)
+		json_object_set_new(general, "readonlyreason", json_string(s->db.lock));
+	say_json(a, json_pack("{s:b,s:{s:o}}", "batchcomplete", 1, "query", "general", general));
 }
 
 static void say_source(struct say *a)
@@ -68,13 +72,13 @@ static void say_html(struct say *a, const struct side *c)
 		  "<div id=\"footer\">Powered by MediaWiki</div></body></html>\n", c->version);
 }
 
-static void say_page(const struct ask *k, struct say *a, const struct side *c)
+static void say_page(struct sim *s, const struct ask *k, struct say *a, const struct side *c)
 {
 	a->type = "application/json; charset=utf-8";
 	if (!strcmp(k->http->method, "POST") && !strstr(k->path, "api.php"))
 		say_plain(a, 200, "application/json", "{}"); /* somebody's hook */
 	else if (strstr(k->path, "/api.php"))
-		say_siteinfo(a, c);
+		say_siteinfo(s, a, c);
 	else if (strstr(k->path, "/rest.php/v1/page/"))
 		say_source(a);
 	else if (!*k->path || !strcmp(k->path, "/") || strstr(k->path, "/index.php") || strstr(k->path, "/wiki/") ||
@@ -97,5 +101,7 @@ void wiki_answer(struct sim *s, const struct ask *k, struct say *a)
 	c->answered++;
 	if (dice_real(&s->net_dice) < c->errors)
 		return say_plain(a, 500, "text/html", "<h1>MediaWiki internal error.</h1>");
-	say_page(k, a, c);
+	if (!strstr(k->path, "/api.php") && !databases_fit(s, (int)(c - s->side)))
+		return say_plain(a, 500, "text/html", "<h1>MediaWiki internal error.</h1>");
+	say_page(s, k, a, c);
 }

@@ -18,6 +18,8 @@ enum { BLUE, GREEN, COLOURS };
 #define CHANGES      4
 #define SCHEDULES    8
 #define MISHAPS      64
+#define ERRANDS      24
+#define COPIES       4
 
 enum health { UNUSED, INITIAL, HEALTHY, UNHEALTHY, DRAINING };
 struct target {
@@ -89,6 +91,44 @@ struct sched {
 	json_t *body;
 };
 
+/* A one-off ECS task: what its command does to the world takes effect while it runs. */
+struct errand {
+	bool used, stopped, killed;
+	char arn[160], started_by[132], token[68], definition[256], container[64], reason[160];
+	uint64_t digest;          /* of the request, but for its token */
+	int64_t asked, starts, ends;
+	int exit_code;
+	enum { DOES_NOTHING, DOES_FREEZE, DOES_THAW, DOES_UPDATE } does;
+	bool begun;               /* its command does */
+	char mark[132];           /* of the lock file */
+};
+
+/* The wiki's databases, as far as anybody can see them: which tables, how many
+ * edits, who follows whom (databases.c). Blue uses the first one; green uses the
+ * newest copy, or the first when there is none. */
+enum tables { TABLES_OLD, TABLES_HALF, TABLES_NEW };
+struct copy {
+	bool used, clone, has_instance, deployed, follows, stuck;
+	char id[68], name[68], token[132], run[132], endpoint[128], deployment[68];
+	int64_t asked, ready, instance_ready;
+	enum tables tables;
+	double has, own;          /* edits of the source that are in it; edits made on it */
+};
+struct databases {
+	double edits;             /* on the source */
+	double refused;           /* edits that met the lock: refused cleanly */
+	enum tables tables;
+	struct copy copy[COPIES];
+	size_t ncopies;
+	bool locked;
+	char lock[240];           /* the lock file's text */
+	int64_t locked_at;        /* 0: not now */
+	double locked_ms;         /* all windows together */
+	bool stuck;               /* fault: copies stop to apply */
+	int update_dies;          /* fault: that many updates are killed half-way */
+	bool update_breaks;       /* fault: a column is dropped after the update */
+};
+
 struct mishap { uint64_t at; enum sim_mishap what; };
 struct fault;
 
@@ -96,7 +136,8 @@ struct sim {
 	struct clock clock;       /* first: the clock's functions get this address */
 	int64_t start, now, next_second;
 	uint64_t seed;
-	struct dice users_dice, world_dice, net_dice, mishap_dice;
+	struct dice users_dice, world_dice, net_dice, mishap_dice, edits_dice;
+	bool upgrade;
 
 	char region[32], account[16], rule[256], default_rule[256], balancer[160];
 	struct side side[COLOURS];
@@ -118,6 +159,8 @@ struct sim {
 	struct stack stack[STACKS];
 	struct sched sched[SCHEDULES];
 	int fired;
+	struct errand errand[ERRANDS];
+	struct databases db;
 	uint64_t ids;             /* of requests, events, stacks */
 
 	const struct fault *fault;
@@ -179,8 +222,9 @@ const char *say_missing(struct say *a, const char *field); /* the field's text, 
 typedef void answer_fn(struct sim *s, const struct ask *k, struct say *a);
 struct answer { const char *action; answer_fn *fn; };
 extern const struct answer balancer_answers[], metrics_answers[], stacks_answers[], tasks_answers[],
-	account_answers[];
-answer_fn schedules_answer, wiki_answer;
+	account_answers[], copies_answers[];
+answer_fn schedules_answer, wiki_answer, databases_answer;
+answer_fn errands_run, errands_describe, errands_list, errands_stop;
 
 /* balancer.c (and rules.c, which answers) */
 void balancer_open(struct sim *s, int blue_weight);
@@ -202,6 +246,18 @@ const char *balancer_modify(struct sim *s, const struct modify *m, char *why, si
 /* users.c */
 void users_tick(struct sim *s);
 struct tally *users_tally(struct sim *s, struct tally *ring, int64_t period);
+
+/* errands.c, databases.c, copies.c */
+void errands_tick(struct sim *s);
+void databases_tick(struct sim *s);
+/* Of these requests of a colour's users, some are edits. */
+void databases_edit(struct sim *s, int colour, double requests);
+struct copy *databases_newest(struct sim *s); /* NULL: green uses the source */
+void databases_lock(struct sim *s, const char *text);
+void databases_unlock(struct sim *s);
+enum tables *databases_tables(struct sim *s, int colour);
+/* Is this colour's code able to work on its tables? */
+bool databases_fit(struct sim *s, int colour);
 
 /* stacks.c (with changesets.c and stacklife.c), schedules.c, faults.c */
 void stacks_open(struct sim *s, const char *blue_stack);
