@@ -172,18 +172,39 @@ static void check_step(struct reader *r, struct step *s, const struct at *at)
 		check_timeout(r, s, at);
 }
 
-static void read_step(struct reader *r, const json_t *in, struct step *s, const struct at *at)
+/* Without a mistake in it? */
+static bool read_step(struct reader *r, const json_t *in, struct step *s, const struct at *at)
 {
 	size_t before = r->errs->n;
 
 	s->line = lines_find(r->plan->lines, at);
 	read_params(r, in, s, at);
 	s->id = text_of(s->params, "id");
-	if (r->errs->n == before)
+	return r->errs->n == before;
+}
+
+static void finish_step(struct reader *r, struct step *s, bool good, const struct at *at)
+{
+	if (good)
 		check_step(r, s, at);
 	json_object_del(s->params, "id");
 	json_object_del(s->params, "do");
 	json_object_del(s->params, "timeout");
+}
+
+/* All are read before the first is checked: a step may be about a later one. */
+static void read_each(struct reader *r, const json_t *list, const struct at *up)
+{
+	bool good[PLAN_MAX_STEPS] = { false };
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(list, i, v) {
+		free(r->plan->steps[i].id);
+		good[i] = read_step(r, v, &r->plan->steps[i], &(struct at){ up, NULL, i });
+	}
+	json_array_foreach(list, i, v)
+		finish_step(r, &r->plan->steps[i], good[i], &(struct at){ up, NULL, i });
 }
 
 static void read_steps(struct reader *r, const json_t *list)
@@ -206,10 +227,7 @@ static void read_steps(struct reader *r, const json_t *list)
 		r->plan->steps[i].id = xstrdup("");
 		r->plan->steps[i].kind = &unknown_kind;
 	}
-	json_array_foreach(list, i, v) {
-		free(r->plan->steps[i].id);
-		read_step(r, v, &r->plan->steps[i], &(struct at){ &at, NULL, i });
-	}
+	read_each(r, list, &at);
 }
 
 /* --- the document ------------------------------------------------------------------------------ */

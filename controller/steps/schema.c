@@ -59,7 +59,7 @@ static int read_manifest(const struct step_run *r, const char *key, struct schem
 
 static enum db_role role_of(const json_t *p)
 {
-	const char *role = json_str(p, "role", "writer");
+	const char *role = json_str(p, "server", "writer");
 
 	return !strcmp(role, "reader") ? DB_READER : !strcmp(role, "any") ? DB_ANY : DB_WRITER;
 }
@@ -365,7 +365,7 @@ static const struct param params[] = {
 	{ .name = "name", .type = PARAM_STRING, .required = true, .about = "name of the database ($wgDBname)" },
 	{ .name = "prefix", .type = PARAM_STRING, .def = "\"\"", .about = "what its tables' names begin with ($wgDBprefix)" },
 	{ .name = "data", .type = PARAM_BOOL, .def = "true", .about = "look for rows that the version could not read, too" },
-	{ .name = "role", .type = PARAM_CHOICE, .def = "\"writer\"", .choices = roles, .about = "what the server must be" },
+	{ .name = "server", .type = PARAM_CHOICE, .def = "\"writer\"", .choices = roles, .about = "what the server must be" },
 	{ .name = "replica", .type = PARAM_BOOL, .def = "false", .about = "it must follow another by binlog" },
 	{ .name = "max_lag", .type = PARAM_DURATION, .def = "\"PT5S\"", .max = 86400000L, .about = "of a replica" },
 	{ .name = "max_transaction", .type = PARAM_DURATION, .def = "\"PT1M\"", .max = 86400000L, .about = "age of the oldest open transaction" },
