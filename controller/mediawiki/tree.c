@@ -235,19 +235,20 @@ static int read_column(struct reading *r, struct schema_table *t, const json_t *
 
 /* --- indexes ------------------------------------------------------------------------------------ */
 
-/* How many bytes or characters the column has; 0: not limited. */
+/* How many bytes or characters binary(n) and its like have; 0: another type. */
 static uint64_t column_size(const struct schema_table *t, const char *name)
 {
 	const struct schema_column *c = schema_column(t, name);
 	struct type type;
 
-	if (!c)
+	if (!c || !strchr(c->type, '('))
 		return 0;
 	type_parse(c->type, &type);
 	return type.size;
 }
 
-/* A prefix as long as its column is none: servers show the column alone. */
+/* A prefix as long as its column is none: servers show the column alone. Of a
+ * blob they always show it. */
 static int add_parts(const struct reading *r, const struct schema_table *t, const json_t *columns, const json_t *lengths,
 		     struct buf *out, struct err *e)
 {

@@ -123,7 +123,8 @@ static void each_type_of_the_abstract_schema_is_what_servers_show(void **state)
 static void oddities_are_those_of_real_files(void **state)
 {
 	autoschema struct schema *s = tree_of(
-		"[" TABLE("page", COLUMN("a", "binary", "\"length\": 20, \"notnull\": false") "," COLUMN("b", "string", "\"length\": 255"),
+		"[" TABLE("page", COLUMN("a", "binary", "\"length\": 20, \"notnull\": false") "," COLUMN("b", "string", "\"length\": 255") "," COLUMN("c", "blob", "\"length\": 255"),
+			  "{\"name\": \"j\", \"columns\": [\"c\"], \"unique\": false, \"options\": {\"lengths\": [255]}},"
 			  "{\"name\": \"i\", \"columns\": [\"a\", \"b\"], \"unique\": true, \"options\": {\"lengths\": [20, 50]}}",
 			  ", \"pk\": [\"a\"]") ","
 		TABLE("searchindex", COLUMN("t", "text", "\"length\": 16777215") "," COLUMN("v", "string", ""),
@@ -136,6 +137,7 @@ static void oddities_are_those_of_real_files(void **state)
 	assert_int_equal(s->ntables, 2);
 	assert_false(schema_column(page, "a")->nullable); /* a primary key is not, whatever the file says */
 	assert_string_equal(schema_index(page, "i")->columns, "a,b(50)"); /* 20 of 20 bytes is no prefix */
+	assert_string_equal(schema_index(page, "j")->columns, "c(255)");  /* of a tinyblob it is */
 	assert_string_equal(schema_index(page, "PRIMARY")->columns, "a");
 	assert_string_equal(search->engine, "MyISAM");
 	assert_string_equal(schema_column(search, "t")->type, "mediumtext");
