@@ -1,5 +1,6 @@
 #include "base/buf.h"
 #include "cli/cli.h"
+#include "cli/explain.h"
 #include "cli/facts.h"
 #include "cli/load.h"
 #include "engine/step.h"
@@ -14,8 +15,7 @@
 
 /* --- pieces --------------------------------------------------------------------------- */
 
-/* Long text in lines of WIDTH; `indent` columns before each but the first. */
-static void wrap(const char *s, int indent)
+void explain_wrap(const char *s, int indent)
 {
 	int col = indent;
 
@@ -45,7 +45,7 @@ static void sentences(const char *title, json_t *list)
 		printf("\n%s\n", title);
 	json_array_foreach(list, i, v) {
 		fputs("  - ", stdout);
-		wrap(json_string_value(v), 4);
+		explain_wrap(json_string_value(v), 4);
 	}
 	json_decref(list);
 }
@@ -82,10 +82,10 @@ static void print_step(const struct step *s, size_t i, int64_t until)
 	char longest[32], sum[32], limit[32];
 
 	printf("%3zu. ", i + 1);
-	wrap(about, 5);
+	explain_wrap(about, 5);
 	if (*params) {
 		fputs("     ", stdout);
-		wrap(params, 5);
+		explain_wrap(params, 5);
 	}
 	printf("     up to %s, together up to %s; given up after %s%s\n", said(facts_undisturbed_ms(s), longest),
 	       said(until, sum), said(s->timeout_ms, limit), s->kind->flags & STEP_ONE_WAY ? "; CANNOT BE UNDONE" : "");
@@ -174,7 +174,7 @@ static void print_sight(const struct stage *g, size_t n, double rate)
 		printf(low ? "  With %g a second, what is marked ! or never is not reached: such a stage is lengthened (GOOD) or watched without that rule.\n"
 			   : "  With %g a second every rule can speak in every stage.\n", rate);
 	else
-		puts("  `--requests-per-second N` says what that means for your wiki.");
+		puts("  `--rpm N --error-rate P` says what that means for your wiki, and which faults each stage can see.");
 }
 
 static void print_stages(const struct plan *p, double rate)
@@ -210,22 +210,27 @@ static void print_iam(const struct plan *p)
 		printf("  %s\n", json_string_value(v));
 }
 
-static int print_json(const struct plan *p, double rate)
+static int print_json(const struct plan *p, const struct traffic *t)
 {
-	autojson json_t *doc = facts_json(p, rate);
-	autofree char *text = json_dumps(doc, JSON_INDENT(2));
+	autojson json_t *doc = facts_json(p, t->per_second);
+	autofree char *text = NULL;
 
+	if (t->per_minute > 0)
+		json_object_set_new(doc, "judge", explain_judge_json(p, t));
+	text = json_dumps(doc, JSON_INDENT(2));
 	if (!text)
 		return CUTOVER_EXIT_INTERNAL;
 	puts(text);
 	return CUTOVER_EXIT_OK;
 }
 
-static int print_text(const struct plan *p, double rate)
+static int print_text(const struct plan *p, const struct traffic *t)
 {
 	print_head(p);
 	print_steps(p);
-	print_stages(p, rate);
+	print_stages(p, t->per_second);
+	if (t->per_minute > 0)
+		explain_judge(p, t);
 	print_doors(p);
 	sentences("when things go wrong", facts_failure(p));
 	print_iam(p);
@@ -233,33 +238,72 @@ static int print_text(const struct plan *p, double rate)
 	return CUTOVER_EXIT_OK;
 }
 
-static double rate_of(const struct cli *c)
+/* A number above 0 and up to `most`, of an option; -1: it is none. */
+static double number_of(const struct cli *c, const char *name, double most)
 {
-	const char *s = cli_opt(c, "requests-per-second");
+	const char *s = cli_opt(c, name);
 	char *end;
 	double v = s ? strtod(s, &end) : 0;
 
-	return s && (end == s || *end || !isfinite(v) || v <= 0 || v > 1e7) ? -1 : v;
+	return s && (end == s || *end || !isfinite(v) || v <= 0 || v > most) ? -1 : v;
+}
+
+/* "0.1%" or 0.001; -1: neither. */
+static double share_of(const char *s)
+{
+	char *end;
+	double v = strtod(s, &end);
+
+	if (end != s && !strcmp(end, "%"))
+		v /= 100;
+	else if (end == s || *end)
+		return -1;
+	return v >= 0 && v < 1 ? v : -1;
+}
+
+#define SUPPOSED_ERRORS .001
+
+/* Exit code; what is not known stays 0. */
+static int take_traffic(const struct cli *c, struct traffic *t)
+{
+	const char *errors = cli_opt(c, "error-rate");
+	double per_second = number_of(c, "requests-per-second", 1e7);
+
+	if (per_second < 0)
+		return cli_usage(c, "--requests-per-second takes a number above 0");
+	t->per_minute = number_of(c, "rpm", 6e8);
+	if (t->per_minute < 0)
+		return cli_usage(c, "--rpm takes a number above 0");
+	if (per_second > 0 && t->per_minute > 0)
+		return cli_usage(c, "--rpm and --requests-per-second say the same thing: give one of them");
+	t->per_second = per_second > 0 ? per_second : t->per_minute / 60;
+	t->errors = errors ? share_of(errors) : SUPPOSED_ERRORS;
+	if (t->errors < 0)
+		return cli_usage(c, "--error-rate takes a share of the requests, 0.1%% or 0.001");
+	snprintf(t->source, sizeof t->source, "as given%s", errors ? "" : "; how many fail is supposed, --error-rate P says it");
+	return CUTOVER_EXIT_OK;
 }
 
 static int run(struct cli *c)
 {
 	autoplan struct plan *p = NULL;
-	double rate = rate_of(c);
-	int rc;
+	struct traffic t = { 0 };
+	int rc = take_traffic(c, &t);
 
-	if (rate < 0)
-		return cli_usage(c, "--requests-per-second takes a number above 0");
+	if (rc)
+		return rc;
 	rc = load_plan(c, &p);
 	if (rc)
 		return rc;
-	return c->json ? print_json(p, rate) : print_text(p, rate);
+	return c->json ? print_json(p, &t) : print_text(p, &t);
 }
 
 const struct cli_command cli_explain = {
 	.name = "explain", .args = "PLAN", .about = "say what a plan does, for how long, and what can go wrong", .run = run,
 	.min_args = 1, .max_args = 1,
 	.options = (const struct cli_option[]){
-		{ "requests-per-second", "N", "what the wiki gets: says what each stage can show in time" }, { 0 } },
+		{ "rpm", "N", "requests a minute the wiki gets: says what each stage can show in time, and see" },
+		{ "requests-per-second", "N", "the same by the second, without what the judge can see" },
+		{ "error-rate", "P", "share of them that fails today, 0.1% or 0.001; 0.1% when not given" }, { 0 } },
 	.detail = "Reads the file only: no network, no journal.",
 };
