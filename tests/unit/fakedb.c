@@ -9,6 +9,7 @@
 #include "base/buf.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -484,6 +485,7 @@ static void *listen_on(void *arg)
 
 		t->f = f;
 		t->fd = fd;
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 		f->open++;
 		pthread_create(&thread, NULL, converse, t);
 		pthread_detach(thread);
