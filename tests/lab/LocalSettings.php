@@ -29,9 +29,24 @@ wfLoadSkin( 'Vector' );
 // editor who crosses from one to the other keeps session and edit token.
 $wgMainCacheType = CACHE_DB;
 $wgSessionCacheType = CACHE_DB;
+if ( $lab( 'LAB_STORES' ) ) {
+	// Where each colour has a database of its own, sessions lie beside both, and a
+	// cache per colour: green must write nothing into a copy that still follows.
+	$store = static fn ( $name ) => [ 'class' => 'SqlBagOStuff', 'server' => [
+		'type' => 'mysql', 'host' => $lab( 'LAB_STORES' ), 'dbname' => $name,
+		'user' => 'mwstores', 'password' => $lab( 'LAB_STORES_PASS' ), 'flags' => 0,
+	] ];
+	$wgObjectCaches['sessions'] = $store( 'labsessions' );
+	$wgObjectCaches['colour'] = $store( 'labcache_' . $lab( 'LAB_COLOUR' ) );
+	$wgSessionCacheType = 'sessions';
+	$wgMainCacheType = $wgMainStash = 'colour';
+}
 $wgCacheDirectory = $lab( 'LAB_CACHEDIR', false );
 $wgLocalisationCacheConf['store'] = $wgCacheDirectory ? 'array' : 'db';
 $wgTmpDirectory = $wgCacheDirectory ?: sys_get_temp_dir();
+if ( $lab( 'LAB_LOCK' ) ) {
+	$wgReadOnlyFile = $lab( 'LAB_LOCK' ); // while it is there and not empty nothing can be changed; its text is the reason
+}
 $wgUseDatabaseMessages = false; // no page here changes the interface; saves a tenth of the work
 $wgEnableSidebarCache = true;
 $wgJobRunRate = 0;

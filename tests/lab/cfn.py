@@ -282,16 +282,19 @@ class CloudFormation:
         self.threads = [t for t in self.threads if t.is_alive()] + [thread]
         thread.start()
 
+    def maker(self, kind, stack, name):
+        if kind not in TYPES:
+            raise Failed(f'Unrecognized resource types: [{kind}]')
+        return TYPES[kind](self.clients, stack.name, name)
+
     def make(self, stack, name, resource, scope):
         kind = resource['Type']
         stack.event(name, kind, 'CREATE_IN_PROGRESS')
         time.sleep(STEP_S)
         if name in self.fail:
             raise Failed(self.fail[name])
-        if kind not in TYPES:
-            raise Failed(f'Unrecognized resource types: [{kind}]')
+        maker = self.maker(kind, stack, name)
         properties = scope.resolve(resource.get('Properties', {}))
-        maker = TYPES[kind](self.clients, stack.name, name)
         record = {'type': kind, 'physical': '', 'attributes': {}, 'properties': properties, 'maker': maker}
         stack.resources[name] = record
 

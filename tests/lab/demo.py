@@ -15,11 +15,10 @@ import lab as labs
 import users
 
 PROGRAM = os.environ.get('LAB_CUTOVER', os.path.join(labs.ROOT, 'build', 'cutover'))
-PLAN = os.path.join(labs.ROOT, 'plans', 'lab.json')
 LIMIT_S = 420          # no run of the lab's plan takes longer
 LAST_S = 10            # users are looked at for so long after the end
 HALFWAY = 0.25         # share of green at which a fault strikes
-PROMOTED, ROLLED_BACK = 0, 3
+PROMOTED, ROLLED_BACK, FROZEN = 0, 3, 4
 TOLERATED = 0.002      # failed requests where no fault hits users: none but a rare reset
 
 
@@ -82,8 +81,10 @@ def say(text):
 
 
 class Run:
+    lab_kind, plan, faults = labs.Lab, 'lab.json', FAULTS
+
     def __init__(self, lab, name):
-        self.lab, self.name, self.fault = lab, name, FAULTS[name]
+        self.lab, self.name, self.fault = lab, name, self.faults[name]
         self.child, self.crashed, self.struck, self.notes = None, False, None, []
         self.journal = os.path.join(lab.out, 'journal.db')
         self.env = {**{k: v for k, v in os.environ.items() if not k.startswith('AWS_')}, **lab.environment(),
@@ -121,7 +122,7 @@ class Run:
                 self.child.wait()
 
     def drive(self):
-        status = self.cutover('start', PLAN)
+        status = self.cutover('start', os.path.join(labs.ROOT, 'plans', self.plan))
         if self.crashed and status == -signal.SIGKILL:
             say('the controller was killed; starting it again')
             status = self.cutover('resume')
@@ -200,6 +201,10 @@ class Run:
         return [f"schedule {s['Name']}" for s in schedules] + \
             [f"stack {s['StackName']} {s['StackStatus']}" for s in stacks if self.fault.expected == ROLLED_BACK]
 
+    def kept(self):
+        """How often each edit is in the database that counts in the end."""
+        return self.lab.wiki.summaries()
+
     def verify(self):
         done = subprocess.run([PROGRAM, 'verify'], env=self.env, capture_output=True, text=True)
         return 'whole' if done.returncode == 0 else (done.stdout + done.stderr).strip()[:200] or f'verify: {done.returncode}'
@@ -243,8 +248,7 @@ def told(counts):
     return ', '.join(f'{k} {v}' for k, v in counts.items())
 
 
-def carry_out(lab, name):
-    run = Run(lab, name)
+def carry_out(run, lab):
     lab.start_load()
     time.sleep(6)  # CloudWatch has numbers of blue before anybody asks
     run.start_fault()
@@ -262,7 +266,7 @@ def carry_through(run, lab):
     weights = lab.weights()
     time.sleep(LAST_S)
     lab.stop_load()
-    seen = users.Seen(users.read(lab.users), lab.wiki.summaries())
+    seen = users.Seen(users.read(lab.users), run.kept())
     rows = run.judge(status, began, ended, seen, weights)
     run.tell(rows, seen, began, ended)
     good = all(row[3] for row in rows) and not run.notes
@@ -271,16 +275,16 @@ def carry_through(run, lab):
     return 0 if good else 1
 
 
-def main(name=''):
-    if name not in FAULTS:
-        print(f"FAULT is one of: {' '.join(n for n in FAULTS if n)}, or not set", file=sys.stderr)
+def main(name='', kind=Run):
+    if name not in kind.faults:
+        print(f"FAULT is one of: {' '.join(n for n in kind.faults if n)}, or not set", file=sys.stderr)
         return 2
     lab = None
     labs.on_signals()
     try:
-        lab = labs.Lab(say=say)
+        lab = kind.lab_kind(say=say)
         lab.start()
-        return carry_out(lab, name)
+        return carry_out(kind(lab, name), lab)
     except KeyboardInterrupt:
         say('interrupted')
         return 130

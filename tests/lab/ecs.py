@@ -3,6 +3,7 @@
 mediawiki:VERSION, one of the unpacked trees. When one of the two dies the task is
 over, and the service starts another.
 """
+import json
 import os
 import threading
 import time
@@ -10,6 +11,7 @@ import uuid
 
 from moto.core.utils import utcnow
 from moto.ecs import models as ecs_models
+from moto.secretsmanager.models import secretsmanager_backends
 
 import elb
 from aws_api import ACCOUNT, REGION
@@ -71,6 +73,14 @@ def php_fpm():
     raise RuntimeError('php-fpm is not installed: run tests/deps demo')
 
 
+def secret_value(reference):
+    """"arn:...:secret:name-xxxxxx:key::" of Secrets Manager, or without a key the whole value.
+    docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html"""
+    parts = reference.split(':')
+    text = secretsmanager_backends[ACCOUNT][REGION].get_secret_value(':'.join(parts[:7]), '', '')['SecretString']
+    return json.loads(text)[parts[7]] if len(parts) > 7 and parts[7] else text
+
+
 class Task:
     """One running task. state: PENDING, RUNNING, STOPPING, STOPPED."""
     count = 0
@@ -95,7 +105,7 @@ class Task:
         cache = os.path.join(self.ecs.run, f'cache-{self.service.name}')
         os.makedirs(cache, exist_ok=True)
         self.port = free_port(self.host)
-        self.run_fpm(tree, {**env, **self.ecs.wiki.environment(cache)})
+        self.run_fpm(tree, {**self.ecs.wiki.environment(cache), **env})
         self.run_web(tree)
         return wait_port(self.host, self.port, START_TIMEOUT, self.programs[1]) and self.alive()
 
@@ -162,9 +172,13 @@ class Ecs:
 
     def container(self, definition):
         """(image, {name: value}) of the first container."""
-        found = self.backend().describe_task_definition(definition)
-        first = found.container_definitions[0]
-        return first['image'], {e['name']: e['value'] for e in first.get('environment', [])}
+        first = self.backend().describe_task_definition(definition).container_definitions[0]
+        return first['image'], self.variables(first)
+
+    def variables(self, container):
+        """Its environment, with the secrets that ECS puts there."""
+        env = {e['name']: e['value'] for e in container.get('environment', [])}
+        return env | {s['name']: secret_value(s['valueFrom']) for s in container.get('secrets', [])}
 
     def of(self, service):
         return self.tasks.get(service.arn, [])

@@ -1,7 +1,7 @@
 # The lab: real MediaWiki behind a real proxy, and an AWS end in one Python process.
 .PHONY: demo demo-clean lab-check lab-rehearse
 demo:
-	@tests/lab/demo $(FAULT)
+	@tests/lab/demo "$(PLAN)" "$(FAULT)"
 demo-clean:
 	rm -rf build/lab
 

@@ -1,8 +1,8 @@
 """The lab: every part started, connected and ended.
 
-    lab.py up            start it, print what a client needs, run until a signal
-    lab.py rehearse      a whole shift driven by boto3: proves the lab alone
-    lab.py demo [FAULT]  a whole cutover by build/cutover
+    lab.py up                 start it, print what a client needs, run until a signal
+    lab.py rehearse           a whole shift driven by boto3: proves the lab alone
+    lab.py demo PLAN [FAULT]  a whole cutover by build/cutover; PLAN: lab or upgrade
 """
 import fcntl
 import http.client
@@ -31,12 +31,14 @@ from wiki import Wiki
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 LAB = os.path.join(ROOT, 'build', 'lab')
-RATE = 18   # readers' requests a second: half of what two cores serve
 PERIOD = 2  # seconds: of the lab's alarms, and of a plan that rehearses in it
 ALARM = 'lab-balancer-5xx'
 
 
 class Lab:
+    wiki_kind = Wiki
+    rate = 18  # readers' requests a second: half of what two cores serve
+
     def __init__(self, directory=LAB, say=lambda text: None):
         self.say, self.directory = say, directory
         self.only_one = only_one(directory)
@@ -49,7 +51,7 @@ class Lab:
         self.metrics = cloudwatch.Metrics()
         self.alarms = cloudwatch.Alarms(self.metrics)
         self.health = Health()
-        self.wiki = Wiki(directory, self.tmp, self.procs)
+        self.wiki = self.wiki_kind(directory, self.tmp, self.procs)
         self.plane = DataPlane(self.procs, self.tmp, self.metrics, self.health)
         self.ecs = Ecs(self.procs, self.tmp, self.wiki, self.health)
         self.keys, self.made, self.load, self.stopping = {}, {}, None, threading.Event()
@@ -90,12 +92,16 @@ class Lab:
         self.wiki.start(self.say)
         self.say('the load balancer, the AWS end and the blue service')
         self.build()
-        self.parts = [self.plane, self.health, self.ecs, self.schedules, self.alarms]
+        self.parts = self.begin()
         for part in self.parts:
             part.start()
         self.wait('blue to be healthy', self.blue_is_healthy, 60)
         self.warm()
         self.say(f'the lab is up after {time.monotonic() - began:.1f} s')
+
+    def begin(self):
+        """What has a thread of its own, in the order in which it is started."""
+        return [self.plane, self.health, self.ecs, self.schedules, self.alarms]
 
     def install(self):
         elb.install(self.api, self.health)
@@ -134,7 +140,8 @@ class Lab:
         )['Rules'][0]['RuleArn']
         ecs_client.create_cluster(clusterName='lab')
         task = ecs_client.register_task_definition(family='blue', containerDefinitions=[
-            {'name': 'wiki', 'image': 'mediawiki:' + self.wiki.blue, 'memory': 512, 'portMappings': [{'containerPort': 8080}]}])
+            {'name': 'wiki', 'image': 'mediawiki:' + self.wiki.blue, 'memory': 512, 'portMappings': [{'containerPort': 8080}],
+             **self.wiki.container()}])
         ecs_client.create_service(
             cluster='lab', serviceName='blue', desiredCount=2, taskDefinition=task['taskDefinition']['taskDefinitionArn'],
             loadBalancers=[{'targetGroupArn': self.blue, 'containerName': 'wiki', 'containerPort': 8080}])
@@ -213,7 +220,7 @@ class Lab:
         with open(os.open(editors, os.O_CREAT | os.O_WRONLY, 0o600), 'w') as f:
             f.writelines(f'{n} {p}\n' for n, p in self.wiki.secret['editors'].items())
         self.load = self.procs.start('load', [sys.executable, os.path.join(HERE, 'load.py'), self.wiki.server, editors,
-                                              self.users, str(RATE)])
+                                              self.users, str(self.rate)])
 
     def stop_load(self):
         if self.load:
@@ -278,7 +285,9 @@ def main():
         sys.exit(rehearse.main())
     elif what == 'demo':
         import demo
-        sys.exit(demo.main(sys.argv[2] if len(sys.argv) > 2 else ''))
+        import demo_upgrade
+        plan, fault = (sys.argv[2:] + ['', ''])[:2]
+        sys.exit(demo.main(fault, demo_upgrade.UpgradeRun if plan == 'upgrade' else demo.Run))
     else:
         sys.exit(__doc__)
 

@@ -104,7 +104,7 @@ def read(url, record, clock, stop):
 class Editor:
     def __init__(self, url, name, password, record):
         self.browser, self.name, self.password, self.record = Browser(url), name, password, record
-        self.token, self.number = None, 0
+        self.token, self.number, self.error = None, 0, ''
 
     def api(self, kind, query, form=None, summary=None):
         """The parsed answer, {} when it is no success; recorded."""
@@ -117,7 +117,7 @@ class Editor:
         ok = bool(answer) and (kind != 'edit' or answer.get('edit', {}).get('result') == 'Success')
         line = dict(t=round(began, 3), kind=kind, status=status, ms=round(ms, 1), colour=colour, ok=ok, who=self.name)
         if error:
-            line['error'] = error
+            line['error'] = self.error = error
         if summary:
             line['summary'] = summary
         self.record.write(**line)
@@ -136,9 +136,12 @@ class Editor:
     def edit(self):
         self.number += 1
         summary = f'lab edit {self.name} {self.number}'
+        self.error = ''
         self.api('edit', 'action=edit', {'title': 'Sandbox ' + self.name[-1], 'summary': summary, 'token': self.token,
                                          'text': f'Edit {self.number} by {self.name}, {random.random()}.',
                                          'assert': 'user'}, summary)
+        if self.error in ('badtoken', 'assertuserfailed'):  # the session is gone: as a person would
+            self.token = None
 
 
 def write(editor, stop):

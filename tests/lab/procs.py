@@ -66,17 +66,17 @@ class Procs:
 
     def spawner(self):
         while True:
-            name, argv, env, reply = self.wishes.get()
+            name, argv, env, folder, reply = self.wishes.get()
             try:
                 with open(os.path.join(self.log_dir, name + '.log'), 'ab') as log:
-                    reply.put(subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', *argv], env=env, stdout=log, stderr=log,
-                                               stdin=subprocess.DEVNULL, start_new_session=True))
+                    reply.put(subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', *argv], env=env, cwd=folder, stdout=log,
+                                               stderr=log, stdin=subprocess.DEVNULL, start_new_session=True))
             except OSError as e:
                 reply.put(e)
 
-    def start(self, name, argv, env=None):
+    def start(self, name, argv, env=None, folder=None):
         reply = queue.Queue()
-        self.wishes.put((name, [str(a) for a in argv], {**os.environ, **(env or {})}, reply))
+        self.wishes.put((name, [str(a) for a in argv], {**os.environ, **(env or {})}, folder, reply))
         program = reply.get()
         if isinstance(program, Exception):
             raise program

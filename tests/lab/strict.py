@@ -20,6 +20,7 @@ from errors import ApiError
 SERVICES = {  # signing name: botocore's name
     'elasticloadbalancing': 'elbv2', 'monitoring': 'cloudwatch', 'cloudformation': 'cloudformation',
     'sts': 'sts', 'ecs': 'ecs', 'scheduler': 'scheduler', 'ec2': 'ec2', 'iam': 'iam',
+    'rds': 'rds', 'secretsmanager': 'secretsmanager',
 }
 FORM = 'application/x-www-form-urlencoded'
 MODELS = {}

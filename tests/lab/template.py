@@ -1,4 +1,6 @@
 """CloudFormation templates: reading them, and resolving their functions."""
+import base64
+import ipaddress
 import json
 import re
 
@@ -7,7 +9,7 @@ import yaml
 from errors import invalid
 
 FUNCTIONS = {'Ref', 'Fn::GetAtt', 'Fn::Sub', 'Fn::Join', 'Fn::Select', 'Fn::Split', 'Fn::If', 'Fn::Equals', 'Fn::Not',
-             'Fn::And', 'Fn::Or', 'Condition'}
+             'Fn::And', 'Fn::Or', 'Condition', 'Fn::FindInMap', 'Fn::Cidr', 'Fn::GetAZs', 'Fn::Base64', 'Fn::Contains'}
 PSEUDO = {'AWS::Region', 'AWS::AccountId', 'AWS::StackName', 'AWS::StackId', 'AWS::Partition', 'AWS::NoValue',
           'AWS::URLSuffix'}
 MAX_BODY = 51200
@@ -52,7 +54,7 @@ def read(body):
     unknown = set(template) - SECTIONS
     if unknown:
         raise invalid(f'Invalid template property or properties {sorted(unknown)}')
-    for section in ('Mappings', 'Rules', 'Transform'):
+    for section in ('Transform',):
         if section in template:
             raise invalid(f'the lab cannot read the section {section}')
     check(template)
@@ -181,6 +183,8 @@ class Scope:
             return self.pseudo[name]
         if name in self.values:
             kind = self.template['Parameters'][name].get('Type', 'String')
+            if kind.startswith('AWS::SSM::Parameter::Value<'):
+                return 'ami-0123456789abcdef0'  # the only parameters named so are images
             return self.values[name].split(',') if kind.startswith(('List<', 'CommaDelimitedList')) else self.values[name]
         return self.physical(name)
 
@@ -219,14 +223,41 @@ class Scope:
         if function == 'Fn::If':
             return self.resolve(value[1] if self.condition(value[0]) else value[2])
         args = self.resolve(value)
-        return {'Fn::Join': lambda: args[0].join(str(a) for a in args[1]), 'Fn::Select': lambda: args[1][int(args[0])],
+        if function == 'Fn::GetAZs':
+            return [(args or self.pseudo['AWS::Region']) + letter for letter in 'abc']
+        if function == 'Fn::FindInMap':
+            return self.find_in_map(*args)
+        if function == 'Fn::Cidr':
+            return cidr(*args)
+        return {'Fn::Base64': lambda: base64.b64encode(args.encode()).decode(), 'Fn::Contains': lambda: args[1] in args[0],
+                'Fn::Join': lambda: args[0].join(str(a) for a in args[1]), 'Fn::Select': lambda: args[1][int(args[0])],
                 'Fn::Split': lambda: args[1].split(args[0]), 'Fn::Equals': lambda: str(args[0]) == str(args[1]),
                 'Fn::Not': lambda: not args[0], 'Fn::And': lambda: all(args), 'Fn::Or': lambda: any(args)}[function]()
+
+    def find_in_map(self, name, top, second):
+        found = self.template.get('Mappings', {}).get(name, {}).get(top, {})
+        if second not in found:
+            raise invalid(f"Template error: Unable to get mapping for {name}::{top}::{second}")
+        return found[second]
+
+    def check_rules(self):
+        for name, rule in self.template.get('Rules', {}).items():
+            if 'RuleCondition' in rule and not self.resolve(rule['RuleCondition']):
+                continue
+            for assertion in rule['Assertions']:
+                if not self.resolve(assertion['Assert']):
+                    raise invalid(f"Template validation error: {assertion.get('AssertDescription', name)}")
 
     def sub(self, value):
         text, extra = (value, {}) if isinstance(value, str) else (value[0], self.resolve(value[1]))
         return re.sub(r'\${([^}]+)}', lambda m: '${' + m[1][1:] + '}' if m[1].startswith('!')
                       else str(extra[m[1]] if m[1] in extra else self.dotted(m[1])), text)
+
+
+def cidr(block, count, bits):
+    '''count subnets of 2**bits addresses each.'''
+    nets = ipaddress.ip_network(block).subnets(new_prefix=32 - int(bits))
+    return [str(next(nets)) for _ in range(int(count))]
 
 
 NO_VALUE = object()

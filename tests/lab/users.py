@@ -11,18 +11,26 @@ def colour(line):
     return line['colour'].rstrip('0123456789') or 'none'
 
 
+def refused(line):
+    """What the wiki refused because it is read-only, in its own clean way."""
+    return line['kind'] in ('edit', 'login') and line['status'] == 200 and line.get('error') == 'readonly'
+
+
 class Seen:
-    """The record of a run; kept: the edit summaries that are in the database."""
+    """The record of a run; kept: how often each edit summary is in the database."""
 
     def __init__(self, lines, kept):
         self.lines = lines
-        edits = [li for li in lines if li['kind'] == 'edit']
-        self.accepted = {li['summary'] for li in edits if li['ok']}
-        self.lost = sorted(self.accepted - kept)
+        self.edits = [li for li in lines if li['kind'] == 'edit']
+        self.accepted = {li['summary'] for li in self.edits if li['ok']}
+        self.refused = {li['summary'] for li in self.edits if refused(li)}
+        self.lost = sorted(self.accepted - set(kept))
+        self.doubled = sorted(s for s, n in kept.items() if n > 1)
+        self.kept_though_refused = sorted(self.refused & set(kept))
 
     def failed(self, lines=None):
         lines = self.lines if lines is None else lines
-        return sum(not li['ok'] for li in lines), len(lines)
+        return sum(not li['ok'] and not refused(li) for li in lines), len(lines)
 
     def between(self, start, end):
         return [li for li in self.lines if start <= li['t'] < end]
@@ -31,7 +39,7 @@ class Seen:
         out = {}
         for line in lines:
             good, all_ = out.get(colour(line), (0, 0))
-            out[colour(line)] = good + line['ok'], all_ + 1
+            out[colour(line)] = good + (line['ok'] or refused(line)), all_ + 1
         return out
 
     def latency(self, lines, share=0.5):

@@ -11,27 +11,11 @@ import secrets
 import shutil
 import subprocess
 
-from procs import wait_port, free_port
+import mariadb
 
 PAGES = 40
 EDITORS = 3
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-MARIADB = '''
-[mariadbd]
-datadir={data}
-socket={sock}
-pid-file={run}/db.pid
-port={port}
-bind-address=127.0.0.1
-skip-name-resolve
-skip-log-bin
-performance-schema=OFF
-innodb-buffer-pool-size=128M
-innodb-log-file-size=16M
-innodb-flush-log-at-trx-commit=2
-tmpdir={run}
-'''
 
 PAGE = '''This is page {n} of the lab's wiki.
 
@@ -53,12 +37,15 @@ PAGE = '''This is page {n} of the lab's wiki.
 
 
 class Wiki:
+    """versions: the file that names blue's and green's release; options: of its MariaDB."""
+    versions, options = 'versions', 'skip-log-bin\n'
+
     def __init__(self, lab_dir, run, procs):
         self.lab_dir, self.run, self.procs = lab_dir, run, procs
-        with open(os.path.join(lab_dir, 'versions')) as f:
+        with open(os.path.join(lab_dir, self.versions)) as f:
             self.blue, self.green = f.read().split()
-        self.port, self.server = free_port(), 'http://127.0.0.1'
-        self.sock = os.path.join(run, 'db.sock')
+        self.server = 'http://127.0.0.1'
+        self.db = mariadb.Server(procs, run)
         self.secret = {}
         for version in {self.blue, self.green}:
             shutil.copyfile(os.path.join(HERE, 'LocalSettings.php'), os.path.join(self.tree(version), 'LocalSettings.php'))
@@ -68,22 +55,23 @@ class Wiki:
         return path if os.path.isdir(path) else None
 
     def environment(self, cache):
-        return {'LAB_SERVER': self.server, 'LAB_DBSERVER': f'127.0.0.1:{self.port}', 'LAB_DBPASS': self.secret['db'],
+        """What every container of a wiki gets, whatever its task definition says besides."""
+        return {'LAB_SERVER': self.server, 'LAB_DBSERVER': f'127.0.0.1:{self.db.port}', 'LAB_DBPASS': self.secret['db'],
                 'LAB_SECRET': self.secret['key'], 'LAB_CACHEDIR': cache}
+
+    def container(self):
+        """More of blue's container definition."""
+        return {}
 
     # --- the database --------------------------------------------------------
 
     def cold_copy(self):
         """Where the installed wiki is kept: a name that changes with all it is made of."""
-        digest = hashlib.sha256(f'{self.blue} {self.green} {self.mariadb_version()}'.encode())
-        for name in ('wiki.py', 'LocalSettings.php'):
+        digest = hashlib.sha256(f'{self.blue} {mariadb.version()}'.encode())
+        for name in ('wiki.py', 'mariadb.py', 'LocalSettings.php'):
             with open(os.path.join(HERE, name), 'rb') as f:
                 digest.update(f.read())
-        return os.path.join(self.lab_dir, 'wiki-' + digest.hexdigest()[:16])
-
-    @staticmethod
-    def mariadb_version():
-        return subprocess.run(['mariadbd', '--version'], capture_output=True, text=True, check=True).stdout
+        return os.path.join(self.lab_dir, f'wiki-{self.blue}-{digest.hexdigest()[:16]}')
 
     def start(self, say=lambda text: None):
         cold = self.cold_copy()
@@ -92,32 +80,13 @@ class Wiki:
             self.install(cold)
         with open(os.path.join(cold, 'secret.json')) as f:
             self.secret = json.load(f)
-        data = os.path.join(self.run, 'data')
-        subprocess.run(['cp', '-a', '--reflink=auto', os.path.join(cold, 'data'), data], check=True)
-        self.mariadbd(data)
-
-    def mariadbd(self, data):
-        conf = os.path.join(self.run, 'my.cnf')
-        with open(conf, 'w') as f:
-            f.write(MARIADB.format(data=data, sock=self.sock, run=self.run, port=self.port))
-        argv = ['mariadbd', f'--defaults-file={conf}']
-        if os.getuid() == 0:
-            argv.append('--user=root')
-        self.program = self.procs.start('mariadb', argv)
-        if not wait_port('127.0.0.1', self.port, 60, self.program):
-            raise RuntimeError('MariaDB did not start: see mariadb.log')
-
-    def sql(self, text, database=''):
-        out = subprocess.run(['mariadb', '--no-defaults', '-uroot', '--socket=' + self.sock, '-N', '-B', database or 'mysql'],
-                             input=text, capture_output=True, text=True)
-        if out.returncode:
-            raise RuntimeError('SQL failed: ' + out.stderr.strip())
-        return [line.split('\t') for line in out.stdout.splitlines()]
+        self.db.options = self.options
+        self.db.start_from(os.path.join(cold, 'data'))
 
     # --- once ------------------------------------------------------------------
 
     def install(self, cold):
-        for old in glob.glob(os.path.join(self.lab_dir, 'wiki-*')):
+        for old in glob.glob(os.path.join(self.lab_dir, f'wiki-{self.blue}-*')):
             shutil.rmtree(old)
         os.makedirs(cold)
         data = os.path.join(cold, 'data')
@@ -130,23 +99,18 @@ class Wiki:
             json.dump(self.secret, f)
 
     def install_into(self, data, out):
-        user = 'root' if os.getuid() == 0 else os.environ.get('USER') or subprocess.getoutput('id -un')
-        done = subprocess.run(  # --force: the machine's own name need not resolve
-            ['mariadb-install-db', '--no-defaults', '--force', '--skip-name-resolve', '--user=' + user, '--datadir=' + data,
-             '--auth-root-authentication-method=normal', '--skip-test-db', '--innodb-log-file-size=16M'], stdout=out, stderr=out)
-        if done.returncode:
-            raise RuntimeError(f'MariaDB could not be installed: see {out.name}')
-        self.mariadbd(data)
-        self.sql(f"CREATE USER mwlab@'127.0.0.1' IDENTIFIED BY '{self.secret['db']}';"
-                 "GRANT ALL ON labwiki.* TO mwlab@'127.0.0.1';")
+        mariadb.install(data, out)
+        self.db.start(data)
+        self.db.sql(f"CREATE USER mwlab@'127.0.0.1' IDENTIFIED BY '{self.secret['db']}';"
+                    "GRANT ALL ON labwiki.* TO mwlab@'127.0.0.1';")
         self.install_wiki(out)
-        self.procs.stop(self.program, 30)
+        self.db.stop()
 
     def install_wiki(self, out):
         tree, settings = self.tree(self.blue), os.path.join(self.run, 'LocalSettings.php')
         mine = os.path.join(tree, 'LocalSettings.php')
         os.remove(mine)  # the installer refuses to run beside one
-        self.php(out, 'install', '--dbserver', f'127.0.0.1:{self.port}', '--dbname', 'labwiki', '--dbuser', 'mwlab',
+        self.php(out, 'install', '--dbserver', f'127.0.0.1:{self.db.port}', '--dbname', 'labwiki', '--dbuser', 'mwlab',
                  '--dbpass', self.secret['db'], '--installdbuser', 'mwlab', '--installdbpass', self.secret['db'],
                  '--server', self.server, '--scriptpath', '', '--pass', self.secret['admin'], '--confpath', self.run,
                  '--skins', 'Vector', 'Lab Wiki', 'Admin')
@@ -182,15 +146,19 @@ class Wiki:
         runner = [os.path.join(folder, 'run.php'), script]  # since 1.40
         if not os.path.exists(runner[0]):
             runner = [os.path.join(folder, script + '.php')]
-        done = subprocess.run(['php', *runner, *args], stdout=out, stderr=out, env={**os.environ, **self.environment(cache)},
+        done = subprocess.run(['php', *runner, *args], stdout=out, stderr=out, env={**os.environ, **Wiki.environment(self, cache)},
                               stdin=subprocess.DEVNULL)
         if done.returncode:
             raise RuntimeError(f'{script} of MediaWiki failed: see {out.name}')
 
     # --- the truth ---------------------------------------------------------------
 
-    def summaries(self):
-        """The edit summaries that are in the revision table: which edits were kept."""
-        rows = self.sql('SELECT CONVERT(comment_text USING utf8mb4) FROM revision '
-                        "JOIN comment ON comment_id = rev_comment_id WHERE comment_text LIKE 'lab edit %';", 'labwiki')
-        return {row[0] for row in rows}
+    def summaries(self, db=None):
+        """{edit summary: how often} of the revision table: which edits were kept, and how often."""
+        db = db or self.db
+        old = db.sql("SHOW TABLES LIKE 'revision_comment_temp';", 'labwiki')  # up to 1.39 comments hang on a table between
+        way = ('revision_comment_temp ON revcomment_rev = rev_id JOIN comment ON comment_id = revcomment_comment_id' if old else
+               'comment ON comment_id = rev_comment_id')
+        rows = db.sql(f"SELECT CONVERT(comment_text USING utf8mb4), COUNT(*) FROM revision JOIN {way} "
+                      "WHERE comment_text LIKE 'lab edit %' GROUP BY 1;", 'labwiki')
+        return {row[0]: int(row[1]) for row in rows}
