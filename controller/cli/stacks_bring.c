@@ -234,7 +234,7 @@ static int nap(struct job *j, int64_t until)
 
 static void say_waiting(struct job *j, char said[240])
 {
-	if (!j->c.saying[0] || !strcmp(said, j->c.saying))
+	if (!j->c.saying[0] || changeset_is_phase(&j->c, "making") || !strcmp(said, j->c.saying))
 		return;
 	memcpy(said, j->c.saying, sizeof j->c.saying);
 	tell(j, "wait", json_pack("{s:o}", "saying", json_text(said)));
@@ -398,36 +398,43 @@ static int finish(struct job *j, const struct cfn_stack *s, struct err *e)
 	return 0;
 }
 
-static int again(struct job *j, struct err *e)
+/* It was seen to be as it should a moment ago, and nothing was changed before it. */
+static int leave_unchanged(struct job *j, struct err *e)
 {
-	bool same;
+	autostack struct cfn_stack s = { 0 };
 
-	if (prepare(j, &same, e))
-		return -1;
-	if (same && j->state == CHANGES)
-		return 0;
-	if (drop(j, e))
-		return -1;
-	begin_afresh(j);
-	return 0;
+	return cfn_stack_get(stacks_aws(j->s, j->st->region), j->st->name, &s, e) || finish(j, &s, e) ? -1 : 0;
 }
 
-static int apply_one(struct job *j, struct err *e)
+static int bring(struct job *j, struct err *e)
 {
 	autostack struct cfn_stack out = { 0 };
-	int rc;
+	int rc = drive(j, &out, e);
 
-	if (j->state == AS_IT_IS)
-		return 0;
-	j->go = true;
-	if (again(j, e))
-		return -1;
-	rc = drive(j, &out, e);
 	if (rc)
 		return rc;
 	if (j->state == UNCHANGED && drop(j, e))
 		return -1;
 	return finish(j, &out, e);
+}
+
+static int apply_one(struct job *j, struct err *e)
+{
+	bool same;
+
+	if (j->state == AS_IT_IS)
+		return 0;
+	j->go = true;
+	if (prepare(j, &same, e))
+		return -1;
+	if (same && j->state == UNCHANGED)
+		return leave_unchanged(j, e);
+	if (!same || j->state != CHANGES) { /* what was shown was made with other parameters, or nothing was */
+		if (drop(j, e))
+			return -1;
+		begin_afresh(j);
+	}
+	return bring(j, e);
 }
 
 /* --- all of them ------------------------------------------------------------------------------------ */

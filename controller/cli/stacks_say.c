@@ -49,13 +49,15 @@ static void say_change(const json_t *change)
 
 static void say_plan(const json_t *ev)
 {
-	autofree char *waits = listed(json_object_get(ev, "waits_for"));
-	size_t i;
+	const json_t *waits = json_object_get(ev, "waits_for");
+	size_t more = json_array_size(waits), i;
 	json_t *v;
 
 	printf("%-9s  %-24s %s\n", text(ev, "action"), text(ev, "stack"), text(ev, "about"));
-	if (*waits)
-		printf("    shown when %s %s there: its parameters come from there\n", waits, strchr(waits, ',') ? "are" : "is");
+	if (more == 1)
+		printf("    its changes can be shown when %s is there\n", json_string_value(json_array_get(waits, 0)));
+	if (more > 1)
+		printf("    its changes can be shown when %s and %zu more are there\n", json_string_value(json_array_get(waits, 0)), more - 1);
 	json_array_foreach(json_object_get(ev, "changes"), i, v)
 		say_change(v);
 }
