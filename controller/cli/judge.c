@@ -2,7 +2,7 @@
  * tick one line out, written at once. */
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/cli.h"
+#include "cli/settings.h"
 #include "judge/protocol.h"
 
 #include <errno.h>
@@ -78,44 +78,6 @@ static int listen_to_all(struct pipe *p, struct err *e)
 	return take_line(p, p->in, p->n, e);
 }
 
-/* --- settings ------------------------------------------------------------------------- */
-
-static int bad_setting(const struct cli *c, const char *given)
-{
-	const struct judge_tunable *t;
-
-	for (size_t i = 0; (t = judge_tunable(i)); i++)
-		if (!strncmp(given, t->name, strlen(t->name)) && given[strlen(t->name)] == '=')
-			return cli_usage(c, "--set %s: %s may be %g to %g", given, t->name, t->min, t->max);
-	return cli_usage(c, "--set %s: there is no such setting; `cutover judge --settings` lists them as NAME=VALUE", given);
-}
-
-static int take_settings(const struct cli *c, struct judge_tuning *t)
-{
-	const char *given;
-
-	for (int i = 0; (given = cli_each(c, "set", i)); i++) {
-		const char *eq = strchr(given, '=');
-		autofree char *name = xstrndup(given, eq ? (size_t)(eq - given) : strlen(given));
-		char *end = NULL;
-		double v = eq ? strtod(eq + 1, &end) : 0;
-
-		if (!eq || end == eq + 1 || *end || !judge_tune(t, name, v))
-			return bad_setting(c, given);
-	}
-	return 0;
-}
-
-static int print_settings(const struct judge_tuning *t)
-{
-	const struct judge_tunable *row;
-
-	for (size_t i = 0; (row = judge_tunable(i)); i++)
-		printf("%-14s %-8g %g to %g: %s\n", row->name, *(const double *)(const void *)((const char *)t + row->at),
-		       row->min, row->max, row->about);
-	return CUTOVER_EXIT_OK;
-}
-
 static int run(struct cli *c)
 {
 	autofree struct pipe *p = xcalloc(1, sizeof *p);
@@ -124,11 +86,13 @@ static int run(struct cli *c)
 	int rc;
 
 	(cli_opt(c, "reference") ? judge_tuning_reference : judge_tuning_usual)(&t);
-	rc = take_settings(c, &t);
+	rc = settings_take(c, &t);
 	if (rc)
 		return rc;
-	if (cli_opt(c, "settings"))
-		return print_settings(&t);
+	if (cli_opt(c, "settings")) {
+		settings_print(&t);
+		return CUTOVER_EXIT_OK;
+	}
 	p->out = (struct buf)BUF_MAX(PROTOCOL_LINE);
 	protocol_init(&p->protocol, &t, cli_opt(c, "auto") != NULL);
 	rc = listen_to_all(p, &e);
@@ -141,7 +105,7 @@ const struct cli_command cli_judge = {
 	.options = (const struct cli_option[]){
 		{ "auto", NULL, "the judge names the weights itself" },
 		{ "reference", NULL, "with the settings of the published candidate, to compare" },
-		{ "set", "NAME=VALUE", "another value for a setting; may be given several times" },
+		SETTINGS_OPTION,
 		{ "settings", NULL, "print the settings, their values and bounds" }, { 0 } },
 	.detail = "The code that judges a run, behind a pipe. JSON lines in: start, history, obs, tick; one JSON line\n"
 		  "out for each tick (controller/judge/protocol.h). No network, no journal.",

@@ -1,5 +1,7 @@
 #include "judge/power.h"
 
+#include "judge/dice.h"
+
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -17,38 +19,6 @@ double power_rate(const struct power_plan *p, const struct power_fault *f)
 	return fmin(fmax(fmax(p->errors, f->ratio * p->errors), f->rate), 1);
 }
 
-/* --- dice ------------------------------------------------------------------------- */
-
-/* Steele, Lea & Flood, Fast splittable pseudorandom number generators, 2014. */
-static double roll(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return ((double)((z ^ (z >> 31)) >> 11) + .5) * 0x1p-53;
-}
-
-#define FEW 40 /* successes: fewer are counted one by one, more are as good as normal */
-
-/* Binomial. One by one: the distance to the next success is geometric. */
-static double draw(uint64_t *state, double n, double p)
-{
-	double x = 0, at = -1, mean = n * p;
-
-	if (!(n > 0 && p > 0))
-		return 0;
-	if (p >= 1)
-		return n;
-	if (p > .5)
-		return n - draw(state, n, 1 - p);
-	if (mean > FEW)
-		return fmin(fmax(round(mean + sqrt(mean * (1 - p) * -2 * log(roll(state))) * cos(6.283185307179586 * roll(state))), 0), n);
-	while ((at += 1 + floor(log(roll(state)) / log1p(-p))) < n)
-		x++;
-	return x;
-}
-
 /* --- one world ---------------------------------------------------------------------- */
 
 struct world {
@@ -64,11 +34,11 @@ static void fill_history(struct judge_history *h, const struct power_plan *p, ui
 {
 	memset(h, 0, sizeof *h);
 	for (int i = 0; i < JUDGE_HISTORY; i++) {
-		h->requests[i] = draw(dice, p->requests * 1000, .001);
-		h->half_requests[i] = draw(dice, h->requests[i], .5);
-		h->half_count[JUDGE_ERRORS][i] = draw(dice, h->half_requests[i], p->errors);
+		h->requests[i] = dice_draw(dice, p->requests * 1000, .001);
+		h->half_requests[i] = dice_draw(dice, h->requests[i], .5);
+		h->half_count[JUDGE_ERRORS][i] = dice_draw(dice, h->half_requests[i], p->errors);
 		h->count[JUDGE_ERRORS][i] = h->half_count[JUDGE_ERRORS][i] +
-			draw(dice, h->requests[i] - h->half_requests[i], p->errors);
+			dice_draw(dice, h->requests[i] - h->half_requests[i], p->errors);
 	}
 }
 
@@ -89,7 +59,7 @@ static void world_begin(struct world *w, const struct power_plan *p, int number)
 static struct judge_point count(struct world *w, double requests, double rate)
 {
 	struct judge_point p = { .period = w->now, .requests = requests };
-	double failed = draw(&w->dice, requests, rate);
+	double failed = dice_draw(&w->dice, requests, rate);
 
 	for (int m = 0; m < JUDGE_METRICS; m++)
 		p.count[m] = -1;
@@ -109,7 +79,7 @@ static void show(struct world *w, int period)
 /* One more period at this stage; true when green is taken back at its end. */
 static bool pass(struct world *w, const struct power_plan *p, int stage, double green_rate)
 {
-	double all = draw(&w->dice, p->requests * 1000, .001), green = draw(&w->dice, all, p->stage[stage].weight);
+	double all = dice_draw(&w->dice, p->requests * 1000, .001), green = dice_draw(&w->dice, all, p->stage[stage].weight);
 	struct judge_point *late = w->late[w->now % JUDGE_RING];
 
 	late[JUDGE_BLUE] = count(w, all - green, p->errors);
