@@ -69,7 +69,7 @@ class Api:
         self.faults, self.lock = Faults(), threading.RLock()
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.journal, self.journal_lock = journal, threading.Lock()
-        self.calls, self.bugs = {}, []
+        self.calls, self.bugs, self.regions = {}, [], {REGION}
 
     def new_key(self, who, session=False, expires=None):
         token = 'lab-' + uuid.uuid4().hex * 4 if session else None
@@ -85,7 +85,7 @@ class Api:
             note['refused'] = 'signature'
             key, region, service = signature.verify(request, self.keys)
             note.update(who=key.who, service=service)
-            if region != REGION:
+            if region not in self.regions:
                 raise ApiError('SignatureDoesNotMatch', f"Credential should be scoped to a valid region, not '{region}'", 403)
             note['refused'] = 'shape'
             call = strict.parse(service, request)

@@ -89,6 +89,7 @@ class Rig:
         for backends in (elbv2_backends, ecs_backends, cloudwatch_backends):
             backends.reset()
         self.api = Api(journal)
+        self.api.regions.add('us-east-1')  # where CloudFront's firewall lives; the stacks of both are told apart by name
         self.health = Health()
         self.metrics = cloudwatch.Metrics(delay=(0, 0))
         self.alarms = cloudwatch.Alarms(self.metrics, lag=0)
