@@ -3,9 +3,10 @@
 BENCH_SERVER := build/bench/simserver
 BENCH_VENV := build/bench/venv/.want
 
-bench: build/cutover $(BENCH_SERVER) $(BENCH_VENV) build/bench/speed
+bench: build/cutover $(BENCH_SERVER) $(BENCH_VENV) build/bench/speed build/bench/reading
 	@build/bench/speed 1e6
 	@tests/bench/run build/cutover $(BENCH_SERVER) build/bench/venv/bin
+	@tests/bench/gate build/cutover build/bench/reading
 
 # Of the release objects, so that a sanitizer's slowness is not measured.
 $(BENCH_SERVER): tests/tools/simserver.c $(filter-out build/release/main.o,$(REL))
@@ -23,3 +24,8 @@ $(BENCH_VENV): tests/bench/requirements.txt
 build/bench/speed: tests/judge/speed.c $(filter build/release/judge/% build/release/base/%,$(REL))
 	@mkdir -p $(@D); echo '  LD   $@'
 	$(Q)$(CC) $(base_cflags) $(HARDEN) $(LD_HARDEN) -o $@ $^ $(base_libs)
+
+# The schema gate, without and with what is around it.
+build/bench/reading: tests/bench/reading.c $(filter-out build/release/main.o,$(REL))
+	@mkdir -p $(@D); echo '  LD   $@'
+	$(Q)$(CC) $(base_cflags) $(HARDEN) $(LD_HARDEN) -o $@ $< $(filter-out build/release/main.o,$(REL)) $(base_libs)
