@@ -12,6 +12,7 @@ import threading
 import time
 import unittest
 
+import ddl
 import server
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -235,6 +236,34 @@ class Looking(Case):
         said = self.check(name)
         self.assertLess(time.monotonic() - begun, 30)
         self.refused(said, 'unknown, so it counts as found', 'waited for a lock', code=0)  # of a check that is harmless
+
+
+class RealVersions(Case):
+    """The tables of MediaWiki 1.39 and 1.43 as their manifests have them, on a real server."""
+
+    def version(self, version):
+        name = 'mw' + version.replace('.', '')
+        self.main.sql(f'CREATE DATABASE {name} CHARACTER SET binary')
+        self.addCleanup(self.main.sql, f'DROP DATABASE {name}')
+        self.main.sql(ddl.script(version), name)
+        return name
+
+    def between(self, name, blue, green, *args):
+        return self.cutover('check', name, '--server', 'root@' + self.main.sock, '--blue', ddl.manifest(blue),
+                            '--green', ddl.manifest(green), *args)
+
+    def test_1_39(self):
+        name = self.version('1.39')
+        self.refused(self.between(name, '1.39', '1.39', '--all'), ': shared.', '0 differences block it, 0 are harmless', code=0)
+        self.refused(self.between(name, '1.39', '1.43'), ': freeze.', 'block, block_target')
+        self.refused(self.between(name, '1.39', '1.43', '--want', 'freeze'), ': freeze.', code=0)
+
+    def test_1_43(self):
+        name = self.version('1.43')
+        self.refused(self.between(name, '1.43', '1.43', '--all'), ': shared.', '0 differences block it, 0 are harmless', code=0)
+        self.refused(self.between(name, '1.39', '1.43', '--want', 'freeze'), ': impossible.', 'ipblocks')
+        self.main.sql("INSERT INTO revision (rev_page, rev_comment_id, rev_actor, rev_timestamp) VALUES (1, 0, 1, '20260101000000')", name)
+        self.refused(self.between(name, '1.43', '1.43'), 'revisions-without-comment')
 
 
 class Health(Case):
