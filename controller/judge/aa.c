@@ -1,6 +1,6 @@
 #include "judge/aa.h"
 
-#include "judge/dice.h"
+#include "judge/chance.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,9 +21,9 @@ static bool seen(const struct aa_period *p) { return p->requests > 0; }
 /* Each request stays with probability `share`, failed or not. */
 static struct aa_period thin(struct aa_period p, double share, uint64_t *dice)
 {
-	double failed = dice_draw(dice, p.errors, share);
+	double failed = chance_draw(dice, p.errors, share);
 
-	p.requests = failed + dice_draw(dice, p.requests - p.errors, share);
+	p.requests = failed + chance_draw(dice, p.requests - p.errors, share);
 	p.errors = failed;
 	return p;
 }

@@ -1,6 +1,6 @@
 #include "judge/power.h"
 
-#include "judge/dice.h"
+#include "judge/chance.h"
 
 #include <limits.h>
 #include <math.h>
@@ -34,11 +34,11 @@ static void fill_history(struct judge_history *h, const struct power_plan *p, ui
 {
 	memset(h, 0, sizeof *h);
 	for (int i = 0; i < JUDGE_HISTORY; i++) {
-		h->requests[i] = dice_draw(dice, p->requests * 1000, .001);
-		h->half_requests[i] = dice_draw(dice, h->requests[i], .5);
-		h->half_count[JUDGE_ERRORS][i] = dice_draw(dice, h->half_requests[i], p->errors);
+		h->requests[i] = chance_draw(dice, p->requests * 1000, .001);
+		h->half_requests[i] = chance_draw(dice, h->requests[i], .5);
+		h->half_count[JUDGE_ERRORS][i] = chance_draw(dice, h->half_requests[i], p->errors);
 		h->count[JUDGE_ERRORS][i] = h->half_count[JUDGE_ERRORS][i] +
-			dice_draw(dice, h->requests[i] - h->half_requests[i], p->errors);
+			chance_draw(dice, h->requests[i] - h->half_requests[i], p->errors);
 	}
 }
 
@@ -59,7 +59,7 @@ static void world_begin(struct world *w, const struct power_plan *p, int number)
 static struct judge_point count(struct world *w, double requests, double rate)
 {
 	struct judge_point p = { .period = w->now, .requests = requests };
-	double failed = dice_draw(&w->dice, requests, rate);
+	double failed = chance_draw(&w->dice, requests, rate);
 
 	for (int m = 0; m < JUDGE_METRICS; m++)
 		p.count[m] = -1;
@@ -79,7 +79,7 @@ static void show(struct world *w, int period)
 /* One more period at this stage; true when green is taken back at its end. */
 static bool pass(struct world *w, const struct power_plan *p, int stage, double green_rate)
 {
-	double all = dice_draw(&w->dice, p->requests * 1000, .001), green = dice_draw(&w->dice, all, p->stage[stage].weight);
+	double all = chance_draw(&w->dice, p->requests * 1000, .001), green = chance_draw(&w->dice, all, p->stage[stage].weight);
 	struct judge_point *late = w->late[w->now % JUDGE_RING];
 
 	late[JUDGE_BLUE] = count(w, all - green, p->errors);

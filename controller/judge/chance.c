@@ -1,8 +1,8 @@
-#include "judge/dice.h"
+#include "judge/chance.h"
 
 #include <math.h>
 
-double dice_roll(uint64_t *state)
+double chance_roll(uint64_t *state)
 {
 	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
 
@@ -16,13 +16,13 @@ double dice_roll(uint64_t *state)
 /* Box & Muller, A note on the generation of random normal deviates, 1958. */
 static double normal(uint64_t *state)
 {
-	double a = dice_roll(state), b = dice_roll(state);
+	double a = chance_roll(state), b = chance_roll(state);
 
 	return sqrt(-2 * log(a)) * cos(6.283185307179586 * b);
 }
 
 /* One by one: the distance to the next success is geometric. */
-double dice_draw(uint64_t *state, double n, double p)
+double chance_draw(uint64_t *state, double n, double p)
 {
 	double x = 0, at = -1, mean = n * p;
 
@@ -31,10 +31,10 @@ double dice_draw(uint64_t *state, double n, double p)
 	if (p >= 1)
 		return n;
 	if (p > .5)
-		return n - dice_draw(state, n, 1 - p);
+		return n - chance_draw(state, n, 1 - p);
 	if (mean > FEW)
 		return fmin(fmax(round(mean + sqrt(mean * (1 - p)) * normal(state)), 0), n);
-	while ((at += 1 + floor(log(dice_roll(state)) / log1p(-p))) < n)
+	while ((at += 1 + floor(log(chance_roll(state)) / log1p(-p))) < n)
 		x++;
 	return x;
 }
