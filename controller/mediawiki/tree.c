@@ -68,11 +68,36 @@ static int mistake(const struct reading *r, struct err *e, const char *what, con
 		       r->column ? "." : "", r->column ? r->column : "", what, name ? " " : "", name ? name : "");
 }
 
-static bool in_group(const json_t *options, const char *group, const char *option)
+/* Doctrine does not care for the case of an option's name ("notNull" in 1.35). Lent. */
+static const json_t *option(const json_t *options, const char *name)
 {
-	const json_t *v = json_object_get(json_object_get(options, group), option);
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)options, key, v)
+		if (!strcasecmp(key, name))
+			return v;
+	return NULL;
+}
+
+static bool is_set(const json_t *options, const char *name)
+{
+	return json_is_true(option(options, name));
+}
+
+static bool in_group(const json_t *options, const char *group, const char *name)
+{
+	const json_t *v = json_object_get(option(options, group), name);
 
 	return v && !json_is_false(v) && !json_is_null(v);
+}
+
+static int whole(const json_t *options, const char *name, int or)
+{
+	const json_t *v = option(options, name);
+	json_int_t n = json_is_integer(v) ? json_integer_value(v) : or;
+
+	return n < 0 || n > 65 ? or : (int)n; /* 65 digits are the most there are */
 }
 
 static const char *plain_type(const char *type, const char *sql, const json_t *options)
@@ -85,7 +110,7 @@ static const char *plain_type(const char *type, const char *sql, const json_t *o
 
 static int add_length(const struct reading *r, const json_t *options, json_int_t or, int64_t *out, struct err *e)
 {
-	const json_t *v = json_object_get(options, "length");
+	const json_t *v = option(options, "length");
 	json_int_t n = json_is_integer(v) ? json_integer_value(v) : or;
 
 	if (v && !json_is_integer(v) && !json_is_null(v))
@@ -99,7 +124,7 @@ static int add_length(const struct reading *r, const json_t *options, json_int_t
 static int add_sized(const struct reading *r, const struct mapping *m, const json_t *options, bool text,
 		     struct buf *out, struct err *e)
 {
-	bool fixed = json_yes(options, "fixed");
+	bool fixed = is_set(options, "fixed");
 	int64_t n;
 
 	if (add_length(r, options, 255, &n, e))
@@ -128,7 +153,7 @@ static int add_blob(const struct reading *r, const struct mapping *m, const json
 
 static int add_enum(const struct reading *r, const json_t *options, struct buf *out, struct err *e)
 {
-	json_t *values = json_object_get(json_object_get(options, "CustomSchemaOptions"), "enum_values"), *v;
+	json_t *values = json_object_get(option(options, "CustomSchemaOptions"), "enum_values"), *v;
 	size_t i;
 
 	if (!json_array_size(values))
@@ -160,11 +185,11 @@ static int add_type(const struct reading *r, const char *type, const json_t *opt
 	case ENUM:
 		return add_enum(r, options, out, e);
 	case DECIMAL:
-		buf_addf(out, "%s(%d,%d)", m->sql, (int)json_num(options, "precision", 10), (int)json_num(options, "scale", 0));
+		buf_addf(out, "%s(%d,%d)", m->sql, whole(options, "precision", 10), whole(options, "scale", 0));
 		return 0;
 	default:
 		buf_addf(out, "%s%s", plain_type(type, m->sql, options),
-			 m->shape == NUMBER && json_yes(options, "unsigned") ? " unsigned" : "");
+			 m->shape == NUMBER && is_set(options, "unsigned") ? " unsigned" : "");
 		return 0;
 	}
 }
@@ -208,8 +233,8 @@ static bool has_charset(const char *type)
 
 static int read_column(struct reading *r, struct schema_table *t, const json_t *v, const json_t *pk, struct err *e)
 {
-	const json_t *options = json_object_get(v, "options"), *def = json_object_get(options, "default");
-	const json_t *notnull = json_object_get(options, "notnull");
+	const json_t *options = json_object_get(v, "options"), *def = option(options, "default");
+	const json_t *notnull = option(options, "notnull");
 	const char *type = json_str(v, "type", NULL);
 	autobuf struct buf sql = BUF_MAX(65536), value = BUF_MAX(65536);
 	struct schema_column c = { .name = json_str(v, "name", NULL) };
@@ -228,7 +253,7 @@ static int read_column(struct reading *r, struct schema_table *t, const json_t *
 	if (sql.full || value.full)
 		return mistake(r, e, "its type or default is too long", NULL);
 	c.nullable = json_is_false(notnull) && !in_list(pk, c.name); /* a primary key never is */
-	c.autoinc = json_yes(options, "autoincrement");
+	c.autoinc = is_set(options, "autoincrement");
 	c.charset = has_charset(c.type) ? t->charset : NULL;
 	return schema_put_column(r->schema, t, &c, e);
 }

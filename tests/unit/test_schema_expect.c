@@ -78,6 +78,7 @@ static const struct {
 } columns[] = {
 	{ COLUMN("x", "integer", "\"unsigned\": true"), "int unsigned", NULL, false },
 	{ COLUMN("x", "integer", "\"notnull\": false"), "int", NULL, true },
+	{ COLUMN("x", "integer", "\"notNull\": false, \"Unsigned\": true"), "int unsigned", NULL, true }, /* as in 1.35 */
 	{ COLUMN("x", "bigint", "\"default\": 0"), "bigint", "0", false },
 	{ COLUMN("x", "bigint", "\"default\": \"0\""), "bigint", "0", false },
 	{ COLUMN("x", "smallint", "\"unsigned\": true"), "smallint unsigned", NULL, false },
