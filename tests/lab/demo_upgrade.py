@@ -100,6 +100,10 @@ class UpgradeRun(demo.Run):
     def side(self):
         return 'blue' if self.fault.expected == ROLLED_BACK else 'green'
 
+    def runs(self):
+        """A killed one is run again; a copy that lacks writes is not updated at all."""
+        return {'update': 2, 'lag': 0}.get(self.name, 1)
+
     def kept(self):
         wiki = self.lab.wiki
         self.elsewhere = wiki.summaries() if self.side() == 'green' else {}
@@ -121,6 +125,11 @@ class UpgradeRun(demo.Run):
         ]
         if expected == PROMOTED and self.parts:
             rows.append(('of which cutover added', f"{self.parts['cutover']:.1f} s", f'at most {GOAL_S:.0f} s', self.parts['cutover'] <= GOAL_S))
+        if expected == ROLLED_BACK:
+            green = seen.by_colour(seen.lines).get('green', (0, 0))[1]
+            rows.append(('users who ever saw green', green, '0', not green))
+        runs = [t for t in self.lab.errands.all if is_update(t)]
+        rows.append(('runs of update.php', len(runs), self.runs(), len(runs) == self.runs()))
         if not self.fault.hits_users:
             rows.append(('failed requests in all', users.share_text(failed, total), 'under 0.2 %', failed <= demo.TOLERATED * total))
         if self.fault.strike:
@@ -187,5 +196,5 @@ class UpgradeRun(demo.Run):
 
     def tell(self, rows, seen, began, ended):
         super().tell(rows, seen, began, ended)
-        if self.parts:
+        if self.parts and self.fault.expected != ROLLED_BACK:
             print('time without edits: ' + ', '.join(f'{k} {v:.2f} s' for k, v in self.parts.items()))

@@ -211,6 +211,27 @@ class Attributes(dict):
         return None if value is None else str(value)
 
 
+def id_as(key):
+    return lambda physical, properties, thing: {key: physical}
+
+
+DELETED_BY_API = {  # what moto's models cannot take away again: service, call, its parameters
+    'AWS::EC2::EIP': ('ec2', 'release_address', lambda p, q, thing: {'AllocationId': thing.allocation_id}),
+    'AWS::EC2::FlowLog': ('ec2', 'delete_flow_logs', lambda p, q, thing: {'FlowLogIds': [p]}),
+    'AWS::EC2::InternetGateway': ('ec2', 'delete_internet_gateway', id_as('InternetGatewayId')),
+    'AWS::EC2::NatGateway': ('ec2', 'delete_nat_gateway', id_as('NatGatewayId')),
+    'AWS::EC2::Route': ('ec2', 'delete_route', lambda p, q, thing: {k: q[k] for k in ('RouteTableId', 'DestinationCidrBlock')}),
+    'AWS::EC2::RouteTable': ('ec2', 'delete_route_table', id_as('RouteTableId')),
+    'AWS::EC2::SubnetRouteTableAssociation': ('ec2', 'disassociate_route_table', id_as('AssociationId')),
+    'AWS::EC2::VPCEndpoint': ('ec2', 'delete_vpc_endpoints', lambda p, q, thing: {'VpcEndpointIds': [p]}),
+    'AWS::EC2::VPCGatewayAttachment': ('ec2', 'detach_internet_gateway',
+                                       lambda p, q, thing: {k: q[k] for k in ('VpcId', 'InternetGatewayId')}),
+    'AWS::ECS::Cluster': ('ecs', 'delete_cluster', id_as('cluster')),
+    'AWS::IAM::ManagedPolicy': ('iam', 'delete_policy', id_as('PolicyArn')),
+}
+GONE_WITH_ITS_GROUP = {'AWS::EC2::SecurityGroupIngress'}
+
+
 class Moto(Resource):
     """A type of moto's: made, changed and deleted by moto's own CloudFormation models."""
     replacement = 'False'
@@ -253,14 +274,17 @@ class Moto(Resource):
                     'Type': self.kind, 'Properties': properties}, account_id=ACCOUNT, region_name=REGION) or self.thing
 
     def delete(self, physical, properties):
+        if self.kind in DELETED_BY_API:
+            service, call, parameters = DELETED_BY_API[self.kind]
+            getattr(self.clients(service), call)(**parameters(physical, properties, self.thing))
+            return
         with self.lock:
-            try:
+            if hasattr(self.thing, 'delete'):
                 self.thing.delete(ACCOUNT, REGION)
-            except (TypeError, AttributeError):
-                delete = self.model.delete_from_cloudformation_json
-                if not hasattr(delete, '__isabstractmethod__'):
-                    delete(getattr(self.thing, 'physical_resource_id', physical), {'Type': self.kind, 'Properties': properties},
-                           ACCOUNT, REGION)
+            elif self.kind not in GONE_WITH_ITS_GROUP:
+                self.model.delete_from_cloudformation_json(
+                    getattr(self.thing, 'physical_resource_id', physical), {'Type': self.kind, 'Properties': properties},
+                    ACCOUNT, REGION)
 
 
 # --- air ------------------------------------------------------------------------
@@ -288,6 +312,7 @@ AIR = {  # type: (physical id, {attribute: value}); {id} is new for each, {name}
     'AWS::WAFv2::WebACL': ('{name}|{id}|REGIONAL', {'Arn': arn('wafv2', 'regional/webacl/{name}/{id}'), 'Id': '{id}'}),
     'AWS::ApplicationAutoScaling::ScalableTarget': ('service/{name}|ecs:service:DesiredCount|ecs', {'Id': '{id}'}),
     'AWS::KinesisFirehose::DeliveryStream': ('{name}-{id}', {'Arn': arn('firehose', 'deliverystream/{name}-{id}')}),
+    'AWS::Logs::DeliveryDestination': ('{name}-{id}', {'Arn': arn('logs', 'delivery-destination:{name}-{id}')}),
     'AWS::SQS::QueuePolicy': ('{id}', {'Id': '{id}'}),
 }
 

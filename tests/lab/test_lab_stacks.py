@@ -140,6 +140,7 @@ class Account(unittest.TestCase):
     def test_05_what_this_machine_does_not_know(self):
         with open(UNKNOWN, encoding='utf-8') as f:
             listed = {line.strip() for line in f if line.strip() and not line.startswith('#')}
+        self.maxDiff = None
         self.assertEqual(sorted(self.rig.cfn.air - listed), [], 'not known to this AWS and not in unknown_types.txt')
         self.assertEqual(sorted(listed - self.rig.cfn.air), [], 'in unknown_types.txt, and known or not used any more')
 
@@ -195,6 +196,8 @@ class Account(unittest.TestCase):
             for old, new in replacements['texts']:
                 self.assertIn(old, text)
                 text = text.replace(old, new)
+            doc['stacks'] = doc['stacks'][:doc['stacks'].index(stack) + 1]  # what comes behind is not looked at
+            del doc['rule']
             stack['template'] = os.path.join(self.dir.name, f'{name}-{len(os.listdir(self.dir.name))}.yaml')
             with open(stack['template'], 'w', encoding='utf-8') as f:
                 f.write(text)
