@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define QUICK_MS 200
+
 struct job {
 	struct step_run *r;
 	long nth;           /* memo: which run of the command, 1.. ; 0: none yet */
@@ -46,6 +48,15 @@ static enum step_verdict look_soon(struct job *j, int64_t ms)
 	return STEP_WAIT;
 }
 
+/* Often at first, since users may be waiting for its end; never more than a
+ * twentieth of what it took, else. */
+static int64_t poll_ms(const struct job *j)
+{
+	int64_t part = (j->r->now - j->since) / 20;
+
+	return part < QUICK_MS ? QUICK_MS : part > ONEOFF_POLL_MS ? ONEOFF_POLL_MS : part;
+}
+
 /* --- starting -------------------------------------------------------------------------- */
 
 static enum step_verdict begin(struct job *j, struct err *e)
@@ -67,7 +78,7 @@ static enum step_verdict start(struct job *j, struct err *e)
 	if (save(j, e))
 		return STEP_FAIL;
 	step_say(j->r, "the task was started (%s)", t.status);
-	return look_soon(j, ONEOFF_POLL_MS);
+	return look_soon(j, poll_ms(j));
 }
 
 /* --- while it runs --------------------------------------------------------------------- */
@@ -81,7 +92,7 @@ static enum step_verdict running(struct job *j, const struct ecs_task *t, struct
 	step_say(j->r, "the task is %s, %s after it was asked for (%s)", t->status, took, j->which);
 	if (j->r->now - j->since >= limit && oneoff_stop(j->r, t, "cutover: it took longer than its limit", e))
 		return STEP_FAIL;
-	return look_soon(j, ONEOFF_POLL_MS);
+	return look_soon(j, poll_ms(j));
 }
 
 /* --- when it has ended ------------------------------------------------------------------- */
