@@ -444,20 +444,34 @@ static int read_folder(struct schema *s, const char *folder, struct err *e)
 	return rc;
 }
 
-static int read_extension(struct schema *s, const char *tree, const char *name, struct err *e)
+/* Its tables; *sql: it has some folder for them. */
+static int read_places(struct schema *s, const char *extension, bool *sql, struct err *e)
 {
-	unsigned before = s->ntables;
-
 	for (size_t i = 0; i < COUNT(extension_places); i++) {
-		autofree char *folder = xasprintf("%s/extensions/%s/%s", tree, name, extension_places[i]);
+		autofree char *folder = xasprintf("%s/%s", extension, extension_places[i]);
 
+		*sql |= is_folder(folder);
 		if (read_folder(s, folder, e))
 			return -1;
 	}
-	if (before < s->ntables)
+	return 0;
+}
+
+/* Most extensions have no tables. */
+static int read_extension(struct schema *s, const char *tree, const char *name, struct err *e)
+{
+	autofree char *folder = xasprintf("%s/extensions/%s", tree, name);
+	unsigned before = s->ntables;
+	bool sql = false;
+
+	if (!is_folder(folder))
+		return err_set(e, ERR_GONE, "%s: there is no such extension", folder);
+	if (read_places(s, folder, &sql, e))
+		return -1;
+	if (before < s->ntables || !sql)
 		return 0;
-	return err_set(e, ERR_GONE, "%s/extensions/%s has no tables in sql/ or db_patches/; leave it out, or take "
-		       "a snapshot of a wiki that has it", tree, name);
+	return err_set(e, ERR_GONE, "%s describes its tables in SQL only; leave it out, or take a snapshot of a wiki that has it",
+		       folder);
 }
 
 static int folders(const struct dirent *d)
@@ -475,7 +489,7 @@ static int read_all_extensions(struct schema *s, const char *tree, struct err *e
 		struct err none = { 0 };
 
 		if (!rc && read_extension(s, tree, list[i]->d_name, &none) && none.kind != ERR_GONE) {
-			*e = none; /* most extensions have no tables */
+			*e = none; /* "all" is all that can be read */
 			rc = -1;
 		}
 		free(list[i]);
@@ -525,24 +539,15 @@ static bool is_extension(const char *path)
 	return exists(mark);
 }
 
-static int read_extension_folder(struct schema *s, const char *path, struct err *e)
-{
-	for (size_t i = 0; i < COUNT(extension_places); i++) {
-		autofree char *folder = xasprintf("%s/%s", path, extension_places[i]);
-
-		if (read_folder(s, folder, e))
-			return -1;
-	}
-	return 0;
-}
-
 static int read_path(struct schema *s, const char *path, char *const *extensions, size_t next, struct err *e)
 {
+	bool sql = false;
+
 	if (!exists(path))
 		return err_set(e, ERR_GONE, "%s: there is no such file or folder", path);
 	if (!is_folder(path))
 		return read_tables(s, path, true, e);
-	return is_extension(path) ? read_extension_folder(s, path, e) : read_tree(s, path, extensions, next, e);
+	return is_extension(path) ? read_places(s, path, &sql, e) : read_tree(s, path, extensions, next, e);
 }
 
 int schema_from_tree(char *const *paths, size_t n, char *const *extensions, size_t next, struct schema **out,

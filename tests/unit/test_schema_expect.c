@@ -149,8 +149,8 @@ static void oddities_are_those_of_real_files(void **state)
 
 static void version_and_extensions_are_found(void **state)
 {
-	static char one[] = "Thing", all[] = "*", none[] = "Other";
-	char *tree = folder, *thing = one, *every = all, *other = none;
+	static char one[] = "Thing", all[] = "*", none[] = "Other", simple[] = "Plain", away[] = "Absent";
+	char *tree = folder, *thing = one, *every = all, *other = none, *plain = simple, *absent = away;
 	struct err e = { 0 };
 
 	(void)state;
@@ -158,7 +158,8 @@ static void version_and_extensions_are_found(void **state)
 	put("includes/Defines.php", "<?php\n/** x */\ndefine( 'MW_VERSION', '1.43.7' );\n");
 	put("extensions/Thing/sql/tables.json", "[" TABLE("thing", COLUMN("t", "integer", ""), "", "") "]");
 	put("extensions/Thing/sql/patch-x.json", "{\"comment\": \"a patch\", \"before\": {}, \"after\": {}}");
-	put("extensions/Other/readme.json", "{}");
+	put("extensions/Other/sql/tables.sql", "CREATE TABLE other (x INT);");
+	put("extensions/Plain/readme.json", "{}");
 	for (int i = 0; i < 3; i++) {
 		autoschema struct schema *s = NULL;
 
@@ -170,7 +171,11 @@ static void version_and_extensions_are_found(void **state)
 
 	assert_int_equal(schema_from_tree(&tree, 1, &other, 1, &s, &e), -1);
 	assert_int_equal(e.kind, ERR_GONE);
-	assert_non_null(strstr(e.msg, "Other has no tables"));
+	assert_non_null(strstr(e.msg, "in SQL only"));
+	assert_int_equal(schema_from_tree(&tree, 1, &plain, 1, &s, &e), 0);
+	schema_free(&s);
+	assert_int_equal(schema_from_tree(&tree, 1, &absent, 1, &s, &e), -1);
+	assert_non_null(strstr(e.msg, "no such extension"));
 }
 
 /* --- what is wrong with a file ------------------------------------------------------------------------ */
