@@ -159,7 +159,7 @@ static struct db_login *copy_of(const struct db_source *s, struct aws *a)
 	l->statement_ms = s->statement_ms > 0 ? s->statement_ms : STATEMENT_MS;
 	l->iam = s->iam;
 	l->local = host_is_local(s->host);
-	l->tls = s->iam || s->ca || !l->local;
+	l->tls = *s->host != '/' && (s->iam || s->ca || !l->local);
 	return l;
 }
 
