@@ -23,7 +23,7 @@ def no(what, whys):
     global bad
     bad += 1
     print('FAILED: ' + what)
-    for why in whys[:20]:
+    for why in whys[:200]:
         print('  ' + why)
 
 

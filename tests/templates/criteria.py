@@ -557,7 +557,7 @@ def answered(w):
 
 
 def read_waivers(path):
-    """tool | id | template/resource | reason; * stands for anything in the first three"""
+    """tool | id | template/resource | reason; * stands for anything, in the resource only: ids hold stars of their own"""
     out = []
     with open(path, encoding='utf-8') as f:
         for n, line in enumerate(f, 1):
@@ -575,7 +575,7 @@ def beyond(waivers, findings, template_of):
     for tool, name, rule, resource, message in findings:
         where = '%s/%s' % (template_of[name], resource)
         rule = re.sub(r'\bmw-(prod|hosts|staging|lab)\b', 'mw-ENV', rule)
-        hits = [n for n, t, i, at, _ in waivers if t == tool and fnmatch.fnmatchcase(rule, i.replace('[', '[[]')) and fnmatch.fnmatchcase(where, at)]
+        hits = [n for n, t, i, at, _ in waivers if t == tool and i == rule and fnmatch.fnmatchcase(where, at)]
         used.update(hits)
         if not hits:
             bad.add('%s %s at %s: %s' % (tool, rule, where, message[:200]))
