@@ -29,18 +29,27 @@ static json_t *dimension(const char *name, const char *value)
 	return json_pack("{s:s,s:s}", "Name", name, "Value", value);
 }
 
+static json_t *dimensions_json(const struct cw_query *q)
+{
+	const char *const own[][2] = { { "AvailabilityZone", q->zone }, { "TargetGroup", q->group }, { "LoadBalancer", q->balancer } };
+	json_t *dims = json_array(), *v;
+	const char *name;
+
+	for (size_t i = 0; !q->dimensions && i < COUNT(own); i++)
+		if (own[i][1])
+			json_array_append_new(dims, dimension(own[i][0], own[i][1]));
+	json_object_foreach((json_t *)q->dimensions, name, v)
+		json_array_append_new(dims, dimension(name, json_string_value(v)));
+	return dims;
+}
+
 static json_t *query_json(const struct cw_query *q, size_t i, int period_s)
 {
-	json_t *dims = json_array();
 	char id[24];
 
-	if (q->group)
-		json_array_append_new(dims, dimension("TargetGroup", q->group));
-	if (q->balancer)
-		json_array_append_new(dims, dimension("LoadBalancer", q->balancer));
 	snprintf(id, sizeof id, "q%zu", i);
 	return json_pack("{s:s,s:{s:{s:s,s:s,s:o},s:i,s:s},s:b}", "Id", id, "MetricStat", "Metric",
-			 "Namespace", q->namespace, "MetricName", q->metric, "Dimensions", dims, "Period",
+			 "Namespace", q->namespace, "MetricName", q->metric, "Dimensions", dimensions_json(q), "Period",
 			 period_s, "Stat", q->stat, "ReturnData", 1);
 }
 

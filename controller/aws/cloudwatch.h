@@ -2,6 +2,8 @@
 #ifndef CUTOVER_AWS_CLOUDWATCH_H
 #define CUTOVER_AWS_CLOUDWATCH_H
 
+#include "base/json.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +14,8 @@ struct err;
 struct cw_query {
 	const char *namespace, *metric, *stat;       /* "AWS/ApplicationELB", "RequestCount", "Sum" | "p90" */
 	const char *group, *balancer;                /* dimension values; NULL: without that dimension */
+	const char *zone;                            /* availability zone; NULL: all */
+	const json_t *dimensions;                    /* {name: value}: instead of all of these; NULL: these */
 };
 
 struct cw_point {

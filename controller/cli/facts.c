@@ -58,8 +58,9 @@ static void judge_stage(const struct plan_watch *w, struct stage *g)
 	g->periods = periods_seen(w, json_num(g->step->params, "bake", 0));
 	g->need_good = need(l->good_requests, g->permille, g->periods * w->period_ms);
 	g->need_catastrophic = need(l->catastrophic_requests, g->permille, w->period_ms);
-	g->need_errors = need(l->error_requests, g->permille, l->error_periods * w->period_ms);
-	g->need_latency = need(l->latency_requests, g->permille, l->latency_periods * w->period_ms);
+	/* A rule that the plan does not have never speaks. */
+	g->need_errors = l->error_permille ? need(l->error_requests, g->permille, l->error_periods * w->period_ms) : -1;
+	g->need_latency = l->latency_ms ? need(l->latency_requests, g->permille, l->latency_periods * w->period_ms) : -1;
 }
 
 /* A stage may be held, and then for ever when a person is called instead. */

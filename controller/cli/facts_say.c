@@ -65,6 +65,25 @@ static void list_undone(const struct plan *p, struct buf *out)
 
 /* --- when things go wrong --------------------------------------------------------------------------- */
 
+static void say_judge(const struct plan_watch *w, json_t *list)
+{
+	autobuf struct buf what = BUF_MAX(1024);
+	size_t i;
+	json_t *m;
+
+	if (!w->sequential)
+		return;
+	buf_addf(&what, w->slow_ms ? "answers slower than %s" : "response times (%s)", w->slow_ms ? said(w->slow_ms).text :
+		 w->latency_stat);
+	json_array_foreach(w->metrics, i, m)
+		buf_addf(&what, ", %s", json_str(m, "name", "?"));
+	say(list, "green is BAD when it is worse than blue: errors, %s are compared at every look; a green as good as blue is taken "
+	    "back in %g%% of runs", what.p, 100 * w->tuning.alpha);
+	say(list, "green is BAD when it makes blue sick: blue never was in its past, and gets worse right after two raises");
+	say(list, "a stage is left only when the fault is excluded that would cost more than %g failed requests in the next one "
+	    "before it is seen, and green has answered at least %d requests in it", w->tuning.harm, w->limits.good_requests);
+}
+
 static void say_rules(const struct plan *p, json_t *list)
 {
 	const struct plan_watch *w = &p->watch;
@@ -73,12 +92,15 @@ static void say_rules(const struct plan *p, json_t *list)
 	say(list, "green is BAD, and traffic goes back, when in one closed period of %s it fails %g%% or more of at least %d "
 	    "requests; noticed within %s of its beginning", said(w->period_ms).text, l->catastrophic_permille / 10.0,
 	    l->catastrophic_requests, said(2 * w->period_ms + w->lag_ms + w->poll_ms).text);
-	say(list, "green is BAD when it fails more than %g%% of at least %d requests in %d closed period%s; noticed within %s",
-	    l->error_permille / 10.0, l->error_requests, l->error_periods, l->error_periods == 1 ? "" : "s",
-	    said((l->error_periods + 1) * w->period_ms + w->lag_ms + w->poll_ms).text);
-	say(list, "green is BAD when %s of its response time is above %s in %d closed period%s with at least %d requests",
-	    w->latency_stat, said(l->latency_ms).text, l->latency_periods, l->latency_periods == 1 ? "" : "s",
-	    l->latency_requests);
+	say_judge(w, list);
+	if (l->error_permille)
+		say(list, "green is BAD when it fails more than %g%% of at least %d requests in %d closed period%s; noticed within %s",
+		    l->error_permille / 10.0, l->error_requests, l->error_periods, l->error_periods == 1 ? "" : "s",
+		    said((l->error_periods + 1) * w->period_ms + w->lag_ms + w->poll_ms).text);
+	if (l->latency_ms)
+		say(list, "green is BAD when %s of its response time is above %s in %d closed period%s with at least %d requests",
+		    w->latency_stat, said(l->latency_ms).text, l->latency_periods, l->latency_periods == 1 ? "" : "s",
+		    l->latency_requests);
 	if (json_array_size(w->alarms))
 		say(list, "green is BAD when an alarm of the plan fires (%zu named, %zu waived)", json_array_size(w->alarms),
 		    json_array_size(w->waived));

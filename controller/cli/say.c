@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "engine/run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -110,6 +111,25 @@ static void say_foreign(const struct event *ev, const json_t *b, struct buf *out
 		 (long long)json_num(b, "left_blue", 0), (long long)json_num(b, "left_green", 0));
 }
 
+static void say_history(const struct event *ev, const json_t *b, struct buf *out)
+{
+	const json_t *n = json_object_get(b, "requests"), *x = json_object_get(b, "errors");
+	const char *zone = json_str(b, "zone", NULL);
+	double requests = 0, errors = 0;
+
+	(void)ev;
+	for (size_t i = 0; i < json_array_size(n); i++) {
+		requests += json_number_value(json_array_get(n, i));
+		errors += json_number_value(json_array_get(x, i));
+	}
+	buf_addf(out, "blue's last %lld periods are what green is compared with: %.2g %% failed", (long long)json_num(b, "periods", 0),
+		 requests > 0 ? 100 * errors / requests : 0);
+	if (zone)
+		buf_addf(out, "; how much healthy groups differ is learnt from %s and the rest", zone);
+	else
+		buf_adds(out, "; there are no availability zones to learn from how much healthy groups differ: chance alone is supposed");
+}
+
 static void say_verdict(const struct event *ev, const json_t *b, struct buf *out)
 {
 	(void)ev;
@@ -147,7 +167,7 @@ static const struct {
 	{ "start", say_start }, { "claim", say_claim }, { "order", say_order }, { "begin", say_begin },
 	{ "done", say_done }, { "failed", say_failed }, { "undone", say_undone }, { "note", say_note },
 	{ "write", say_write }, { "weights", say_weights }, { "unsure", say_unsure }, { "foreign", say_foreign },
-	{ "verdict", say_verdict }, { "proved", say_proved }, { "back", say_why }, { "rolled-back", say_why },
+	{ "verdict", say_verdict }, { "history", say_history }, { "proved", say_proved }, { "back", say_why }, { "rolled-back", say_why },
 	{ "promoted", say_why }, { "refused", say_why }, { "frozen", say_why }, { "call", say_why },
 	{ "attempt", say_why }, { "trouble", say_why },
 };
@@ -263,6 +283,24 @@ static void colour_line(const char *name, const json_t *c, const char *color, co
 	buf_adds(out, "\n");
 }
 
+static void rate_said(const char *name, const json_t *r, struct buf *out)
+{
+	buf_addf(out, "%s %.2g %% (%.2g to %.2g)", name, 100 * json_number_value(json_array_get(r, 0)),
+		 100 * json_number_value(json_array_get(r, 1)), 100 * json_number_value(json_array_get(r, 2)));
+}
+
+static void evidence_line(const json_t *e, struct buf *out)
+{
+	double log_e = json_dbl(e, "log_e", 0), limit = json_dbl(e, "limit", 0);
+
+	if (!e)
+		return;
+	buf_addf(out, "evidence %.3g against green, BAD at %.3g; failed since the start: ", exp(log_e < 300 ? log_e : 300), exp(limit));
+	rate_said("green", json_object_get(e, "green"), out);
+	rate_said(", blue", json_object_get(e, "blue"), out);
+	buf_adds(out, "\n");
+}
+
 static void verdict_lines(const struct run *r, const struct ink *k, struct buf *out)
 {
 	const char *v = json_str(r->verdict, "verdict", "");
@@ -273,6 +311,7 @@ static void verdict_lines(const struct run *r, const struct ink *k, struct buf *
 	colour_line("blue", json_object_get(r->verdict, "blue"), k->blue, k, out);
 	buf_addf(out, "verdict  %s%s%s  %s\n", !strcmp(v, "BAD") || !strcmp(v, "BLIND") ? k->red : k->bold, v, k->off,
 		 json_str(r->verdict, "why", ""));
+	evidence_line(json_object_get(r->verdict, "evidence"), out);
 }
 
 void say_screen(const struct run *r, const char *saying, long long now, bool color, struct buf *out)

@@ -122,6 +122,7 @@ void engine_close(struct engine *en)
 	if (!en)
 		return;
 	aws_free(en->aws);
+	mind_free(en->watch.mind);
 	run_free(en->run);
 	free(en->blue);
 	free(en->green);

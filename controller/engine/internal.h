@@ -6,7 +6,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "engine/engine.h"
-#include "judge/judge.h"
+#include "judge/sequential.h"
+
+struct mind;
+struct opinion;
 
 struct watch {
 	int64_t next;          /* wall ms of the next look; 0: now */
@@ -16,6 +19,7 @@ struct watch {
 	bool have;             /* there is a verdict */
 	int64_t looked;        /* wall ms it was made: one older than the weights is of another stage */
 	struct verdict verdict;
+	struct mind *mind;     /* the sequential judge; NULL: none yet */
 };
 
 struct engine {
@@ -73,7 +77,37 @@ int deadman_disarm(struct engine *en, struct err *e);
 
 /* watch.c: one look, if it is time; may append `verdict`, `foreign` and `back`. */
 int watch_tick(struct engine *en, int64_t *wake_at, struct err *e);
+
+/* evidence.c: what one look sees. evidence_window before, evidence_read into it. */
 int64_t watch_lag_ms(const struct plan_watch *w);
+int64_t evidence_align(int64_t t, int64_t step);
+void evidence_window(struct watch *w, int64_t raised, int64_t period, int64_t end);
+int evidence_read(struct engine *en, struct err *e);
+void evidence_health(struct engine *en, const char *group, int *healthy, int *total); /* -1: unknown */
+void evidence_alarms(struct engine *en);
+void evidence_missing(struct evidence *ev, const char *what, const struct err *e);
+struct past { /* of blue, before any attempt */
+	struct judge_history h;
+	size_t periods;      /* that are in it; the rest repeats them */
+	double worst;        /* error rate of any JUDGE_SICK_SPAN periods together */
+	bool slow;           /* slow answers can be counted */
+	char zone[40];       /* that `half` is; "": there is none to compare */
+};
+int evidence_past(struct engine *en, int64_t until, struct past *out, struct err *e);
+
+/* mind.c: at a look first mind_prepare, then mind_tell what was seen, mind_ask,
+ * and mind_written when its answer is in the journal, or could not be written. */
+int mind_prepare(struct engine *en, struct err *e);
+bool mind_counts_slow(const struct engine *en);
+int mind_period(const struct engine *en, int64_t at);     /* its number; negative: none of the judge's */
+int64_t mind_sees_from(const struct engine *en);          /* wall ms: what it wants to be told at this look */
+int64_t mind_sees_until(const struct engine *en);
+void mind_tell(struct engine *en, enum judge_colour c, const struct judge_point *p);
+json_t *mind_ask(struct engine *en);                      /* what was asked, for the journal; NULL: it was not time */
+void mind_written(struct engine *en, bool ok);
+void mind_opinion(const struct engine *en, struct opinion *o);
+void mind_past(const struct engine *en, struct evidence *ev);
+void mind_free(struct mind *m);
 
 /* forward.c, back.c */
 int forward_tick(struct engine *en, int64_t *wake_at, struct err *e);

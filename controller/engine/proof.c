@@ -66,8 +66,8 @@ static int count_periods(struct engine *en, struct counts *c, struct err *e)
 	    elb_balancer_dimension(en->run->plan->rule, lb, sizeof lb, e))
 		return -1;
 	struct cw_query q[2] = {
-		{ "AWS/ApplicationELB", "RequestCount", "Sum", blue, lb },
-		{ "AWS/ApplicationELB", "RequestCount", "Sum", green, lb },
+		{ "AWS/ApplicationELB", "RequestCount", "Sum", blue, lb, NULL, NULL },
+		{ "AWS/ApplicationELB", "RequestCount", "Sum", green, lb, NULL, NULL },
 	};
 	if (cw_get(en->aws, q, 2, from, to, (int)(w->period_ms / 1000), s, e))
 		return -1;

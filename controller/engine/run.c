@@ -179,6 +179,19 @@ static void add_past(struct run_traffic *t)
 	t->past[t->pasts++][1] = t->left_green;
 }
 
+static void add_raise(struct run_traffic *t, int64_t at)
+{
+	int blue = t->left_blue > 0 ? t->left_blue : 0, green = t->left_green > 0 ? t->left_green : 0;
+	double share = blue + green ? (double)green / (blue + green) : 0;
+
+	if (share <= t->share)
+		return;
+	t->share = share;
+	if (t->raises == COUNT(t->raise))
+		memmove(t->raise, t->raise + 1, --t->raises * sizeof *t->raise);
+	t->raise[t->raises++] = at;
+}
+
 static int fold_weights(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
 	struct run_traffic *t = &r->traffic;
@@ -192,6 +205,7 @@ static int fold_weights(struct run *r, const struct event *ev, const json_t *bod
 	t->left_green = (int)json_num(body, "green", 0);
 	t->taken = r->state == RUN_BACK && t->left_green <= 0;
 	t->since = ev->at;
+	add_raise(t, ev->at);
 	return 0;
 }
 
@@ -319,6 +333,8 @@ static int fold_attempt(struct run *r, const struct event *ev, const json_t *bod
 	}
 	json_object_clear(r->outputs);
 	r->traffic.raised = r->traffic.since = r->proved = r->blind_since = 0;
+	r->traffic.share = 0;
+	r->traffic.raises = 0;
 	r->touched = r->one_way = r->paused = false;
 	r->full_by[0] = '\0';
 	json_decref(r->verdict);
@@ -345,7 +361,7 @@ static const struct fold {
 	{ "baseline", false, fold_baseline }, { "write", false, fold_write },
 	{ "unsure", false, fold_unsure },   { "weights", false, fold_weights },
 	{ "foreign", false, fold_foreign }, { "verdict", false, fold_verdict },
-	{ "armed", false, fold_armed },
+	{ "armed", false, fold_armed },     { "history", false, fold_nothing },
 	{ "proved", false, fold_proved },   { "call", false, fold_nothing },
 	{ "back", false, fold_back },       { "promoted", false, transit },
 	{ "refused", false, transit },      { "frozen", false, transit },

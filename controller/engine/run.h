@@ -31,6 +31,9 @@ struct run_traffic {
 	size_t pasts;
 	int64_t since;       /* wall ms the present weight was read back */
 	int64_t raised;      /* wall ms of the first green weight in this attempt; 0: none yet */
+	int64_t raise[JUDGE_RAISES]; /* wall ms of read-backs with more for green than before in this attempt */
+	size_t raises;
+	double share;        /* most that green had in this attempt */
 	int64_t unsure;      /* wall ms of the newest write that was not answered; 0: none */
 	int64_t armed;       /* wall ms the dead-man's switch fires; 0: not armed */
 	int64_t foreign;     /* wall ms somebody else's weights were seen and not yet dealt with; 0: none */

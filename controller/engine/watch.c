@@ -1,207 +1,16 @@
 /* engine/watch.c - never sleeps while green has weight.
  *
- * Each look gathers evidence: the rule's real weights, closed CloudWatch
- * periods of both colours (the last few are read again, since late points are
- * revised), target health, alarms by name. The judge turns it into a verdict;
- * a look that fails is evidence too: of not knowing. */
+ * Each look gathers evidence (evidence.c): the rule's real weights, closed
+ * CloudWatch periods of both colours, target health, alarms by name. The guarded
+ * rules and the sequential judge (mind.c) turn it into one verdict, and that
+ * into what is done. */
 #include "engine/internal.h"
 
-#include "aws/cloudwatch.h"
+#include "judge/opinion.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#define REREAD 5 /* closed periods read again at each look: CloudWatch revises late points */
-enum { REQUESTS, ERRORS, CONNECTION_ERRORS, LATENCY, METRICS, SERIES = 2 * METRICS };
-
-int64_t watch_lag_ms(const struct plan_watch *w)
-{
-	return w->lag_ms > 0 ? w->lag_ms : 2 * w->period_ms;
-}
-
-static int64_t align(int64_t t, int64_t step) { return t / step * step; }
-
-/* --- the window of closed periods -------------------------------------------------- */
-
-static void window_move(struct evidence *ev, int64_t start)
-{
-	size_t gone = start > ev->start ? (size_t)((start - ev->start) / ev->period_ms) : 0;
-
-	if (!gone)
-		return;
-	gone = gone < ev->n ? gone : ev->n;
-	memmove(ev->blue, ev->blue + gone, (ev->n - gone) * sizeof *ev->blue);
-	memmove(ev->green, ev->green + gone, (ev->n - gone) * sizeof *ev->green);
-	ev->n -= gone;
-	ev->start = start;
-}
-
-/* Makes the window reach from the first green weight (at most JUDGE_PERIODS back) to `end`. */
-static void window_set(struct watch *w, int64_t raised, int64_t period, int64_t end)
-{
-	struct evidence *ev = &w->ev;
-	int64_t start = align(raised, period), oldest = end - JUDGE_PERIODS * period;
-
-	start = start > oldest ? start : oldest;
-	if (ev->period_ms != period || start < ev->start || !ev->start) {
-		memset(ev, 0, sizeof *ev);
-		ev->period_ms = period;
-		ev->start = start;
-		w->read_until = start;
-	}
-	window_move(ev, start);
-	while (ev->start + (int64_t)ev->n * period < end) {
-		ev->blue[ev->n] = ev->green[ev->n] = (struct sample){ .latency_ms = -1 };
-		ev->n++;
-	}
-}
-
-static double value_at(const struct cw_series *s, int64_t at, bool *there)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->points[i].at == at) {
-			*there = true;
-			return s->points[i].value;
-		}
-	*there = false;
-	return 0;
-}
-
-static void take_sample(struct sample *out, const struct cw_series *s, int64_t at)
-{
-	bool there;
-
-	out->requests = value_at(&s[REQUESTS], at, &out->seen);
-	out->errors = value_at(&s[ERRORS], at, &there) + value_at(&s[CONNECTION_ERRORS], at, &there);
-	if (out->errors > out->requests)
-		out->errors = out->requests;
-	out->latency_ms = 1000 * value_at(&s[LATENCY], at, &there);
-	if (!there)
-		out->latency_ms = -1;
-}
-
-static void take_series(struct evidence *ev, const struct cw_series *s, int64_t from, int64_t to)
-{
-	for (int64_t t = from; t < to; t += ev->period_ms) {
-		size_t i = (size_t)((t - ev->start) / ev->period_ms);
-
-		take_sample(&ev->blue[i], s, t);
-		take_sample(&ev->green[i], s + METRICS, t);
-	}
-}
-
-static int queries(struct engine *en, struct cw_query q[SERIES], char dim[3][128], struct err *e)
-{
-	const char *stat = en->run->plan->watch.latency_stat;
-	const char *metric[METRICS] = { "RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount",
-					"TargetResponseTime" };
-
-	if (elb_group_dimension(en->blue, dim[0], 128, e) || elb_group_dimension(en->green, dim[1], 128, e) ||
-	    elb_balancer_dimension(en->run->plan->rule, dim[2], 128, e))
-		return -1;
-	for (int i = 0; i < SERIES; i++)
-		q[i] = (struct cw_query){ "AWS/ApplicationELB", metric[i % METRICS],
-					  i % METRICS == LATENCY ? stat : "Sum", dim[i / METRICS], dim[2] };
-	return 0;
-}
-
-static bool all_complete(const struct cw_series *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!s[i].complete)
-			return false;
-	return true;
-}
-
-/* Reads the closed periods not read yet, and the last few again. Partial
- * answers leave read_until where it is: those periods stay unknown. */
-static int read_metrics(struct engine *en, struct err *e)
-{
-	struct watch *w = &en->watch;
-	int64_t period = w->ev.period_ms, end = w->ev.start + (int64_t)w->ev.n * period;
-	int64_t from = w->read_until - REREAD * period;
-	struct cw_series s[SERIES];
-	struct cw_query q[SERIES];
-	char dim[3][128];
-
-	from = from > w->ev.start ? from : w->ev.start;
-	if (from >= end)
-		return 0;
-	if (queries(en, q, dim, e) || cw_get(en->aws, q, SERIES, from, end, (int)(period / 1000), s, e))
-		return -1;
-	if (all_complete(s, SERIES)) {
-		take_series(&w->ev, s, from, end);
-		w->read_until = end;
-	}
-	cw_series_free(s, SERIES);
-	return 0;
-}
-
-/* --- the other eyes ------------------------------------------------------------------- */
-
-static void cannot_see(struct evidence *ev, const char *what, const struct err *e)
-{
-	ev->unknown = true;
-	snprintf(ev->unknown_why, sizeof ev->unknown_why, "%.40s could not be read: %.90s", what, e->msg);
-}
-
-static void read_health(struct engine *en, const char *group, int *healthy, int *total)
-{
-	struct elb_health h;
-	struct err e = { 0 };
-
-	*healthy = *total = -1;
-	if (elb_health(en->aws, group, &h, &e))
-		return;
-	*healthy = h.healthy;
-	*total = h.total - h.draining;
-}
-
-static void judge_alarm(struct evidence *ev, const struct cw_alarm *a)
-{
-	struct err e = { 0 };
-
-	if (a->state == CW_ALARM && !ev->alarm) {
-		ev->alarm = true;
-		snprintf(ev->alarm_why, sizeof ev->alarm_why, "alarm %.80s fires: %.150s", a->name, a->reason);
-	}
-	if (a->evaluation_troubled) {
-		err_set(&e, ERR_BUSY, "CloudWatch says its evaluation is in trouble");
-		cannot_see(ev, a->name, &e);
-	}
-}
-
-static bool is_waived(const struct plan_watch *w, const char *name)
-{
-	size_t i;
-	json_t *v;
-
-	json_array_foreach(w->waived, i, v)
-		if (!strcmp(json_string_value(v), name))
-			return true;
-	return false;
-}
-
-static void read_alarms(struct engine *en)
-{
-	const struct plan_watch *w = &en->run->plan->watch;
-	struct evidence *ev = &en->watch.ev;
-	size_t n = json_array_size(w->alarms);
-	autofree const char **names = xcalloc(n, sizeof *names);
-	autofree struct cw_alarm *found = xcalloc(n, sizeof *found);
-	struct err e = { 0 };
-
-	for (size_t i = 0; i < n; i++)
-		names[i] = json_string_value(json_array_get(w->alarms, i));
-	ev->alarm = false;
-	if (n && cw_alarms(en->aws, names, n, found, &e)) {
-		cannot_see(ev, "the alarms", &e);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		if (!is_waived(w, names[i]))
-			judge_alarm(ev, &found[i]);
-}
 
 static int read_weights(struct engine *en, struct err *e)
 {
@@ -212,11 +21,27 @@ static int read_weights(struct engine *en, struct err *e)
 
 	if (!traffic_read(en, &rule, &w, &trouble))
 		return traffic_check(en, &w, &whose, e);
-	cannot_see(&en->watch.ev, "the weights", &trouble);
+	evidence_missing(&en->watch.ev, "the weights", &trouble);
 	return 0;
 }
 
 /* --- the verdict ------------------------------------------------------------------------ */
+
+/* First index of the window that begins at `at` or later. */
+static size_t index_at(const struct evidence *ev, int64_t at)
+{
+	size_t i = at <= ev->start ? 0 : (size_t)((at - ev->start) / ev->period_ms);
+
+	return i < ev->n ? i : ev->n;
+}
+
+static void frame_raises(const struct run_traffic *t, struct evidence *ev)
+{
+	ev->raises = 0;
+	for (size_t i = 0; i < t->raises; i++)
+		if (t->raise[i] >= ev->start)
+			ev->raise_at[ev->raises++] = index_at(ev, t->raise[i]);
+}
 
 static void frame(struct engine *en)
 {
@@ -225,17 +50,32 @@ static void frame(struct engine *en)
 	struct weights left = { t->left_blue, t->left_green };
 	int64_t settled = t->since + ev->period_ms, behind;
 
-	settled = align(settled + ev->period_ms - 1, ev->period_ms);
+	settled = evidence_align(settled + ev->period_ms - 1, ev->period_ms);
 	ev->green_permille = traffic_permille(&left);
 	ev->green_from = 0;
-	ev->stage_from = settled <= ev->start ? 0 : (size_t)((settled - ev->start) / ev->period_ms);
-	if (ev->stage_from > ev->n)
-		ev->stage_from = ev->n;
+	ev->stage_from = index_at(ev, settled);
 	behind = (ev->start + (int64_t)ev->n * ev->period_ms - en->watch.read_until) / ev->period_ms;
 	ev->behind = behind > 0 ? (size_t)behind : 0;
+	frame_raises(t, ev);
+	mind_past(en, ev);
 }
 
-static json_t *verdict_json(struct engine *en, const struct verdict *v)
+static json_t *rate_json(const struct verdict *v, int colour)
+{
+	return json_pack("[f,f,f]", v->error_rate[colour].rate, v->error_rate[colour].low, v->error_rate[colour].high);
+}
+
+/* JSON has no infinity. */
+static double finite_of(double v) { return v >= -1e15 ? fmin(v, 1e15) : -1e15; }
+
+/* Evidence so far, the limit, and [rate, low, high] of both colours' errors. */
+static json_t *evidence_json(const struct verdict *v)
+{
+	return json_pack("{s:f, s:f, s:f, s:f, s:o, s:o}", "log_e", finite_of(v->log_e), "limit", v->log_limit, "excess",
+			 v->excess, "need", v->need, "blue", rate_json(v, JUDGE_BLUE), "green", rate_json(v, JUDGE_GREEN));
+}
+
+static json_t *verdict_json(struct engine *en, const struct verdict *v, const json_t *asked)
 {
 	const struct evidence *ev = &en->watch.ev;
 	json_t *b = json_pack("{s:s, s:s, s:o, s:i, s:I, s:{s:f, s:f, s:f, s:i, s:i}, s:{s:f, s:f, s:f, s:i, s:i}}",
@@ -248,22 +88,33 @@ static json_t *verdict_json(struct engine *en, const struct verdict *v)
 
 	if (!b)
 		abort();
+	if (v->judged)
+		json_object_set_new(b, "evidence", evidence_json(v));
+	if (asked)
+		json_object_set(b, "look", (json_t *)asked);
 	return b;
 }
 
-static bool is_news(const struct watch *w, const struct verdict *v)
+/* A line for each question the judge was asked; without a judge, for each period. */
+static bool is_news(const struct watch *w, const struct verdict *v, const json_t *asked)
 {
 	int64_t end = w->ev.start + (int64_t)w->ev.n * w->ev.period_ms;
 
-	return !w->have || v->kind != w->verdict.kind || strcmp(v->rule, w->verdict.rule) || end != w->recorded;
+	return !w->have || asked || v->kind != w->verdict.kind || strcmp(v->rule, w->verdict.rule) ||
+	       (!v->judged && end != w->recorded);
 }
 
-static int record(struct engine *en, const struct verdict *v, struct err *e)
+static int record(struct engine *en, const struct verdict *v, const json_t *asked, struct err *e)
 {
 	struct watch *w = &en->watch;
+	bool news = is_news(w, v, asked);
 
-	if (is_news(w, v) && engine_append(en, "verdict", "", verdict_json(en, v), e))
+	if (news && engine_append(en, "verdict", "", verdict_json(en, v, asked), e)) {
+		mind_written(en, false);
 		return -1;
+	}
+	if (news)
+		mind_written(en, true);
 	w->recorded = w->ev.start + (int64_t)w->ev.n * w->ev.period_ms;
 	w->verdict = *v;
 	w->have = true;
@@ -317,26 +168,44 @@ static int act(struct engine *en, struct err *e)
 	return 0;
 }
 
+static void gather(struct engine *en)
+{
+	struct evidence *ev = &en->watch.ev;
+	struct err ignored = { 0 };
+
+	(void)evidence_read(en, &ignored); /* a failed read is evidence too: `behind` grows */
+	evidence_health(en, en->green, &ev->green_healthy, &ev->green_total);
+	evidence_health(en, en->blue, &ev->blue_healthy, &ev->blue_total);
+	evidence_alarms(en);
+	frame(en);
+}
+
+/* From here on nothing may fail before the line is written: the judge is asked. */
+static int form(struct engine *en, struct err *e)
+{
+	const struct plan_watch *pw = &en->run->plan->watch;
+	autojson json_t *asked = mind_ask(en);
+	struct opinion o;
+	struct verdict v;
+
+	mind_opinion(en, &o);
+	opinion_form(&en->watch.ev, &pw->limits, pw->sequential ? &o : NULL, &v);
+	return record(en, &v, asked, e);
+}
+
 static int look(struct engine *en, struct err *e)
 {
 	const struct plan_watch *pw = &en->run->plan->watch;
 	struct watch *w = &en->watch;
-	int64_t closed = align(engine_now(en) - watch_lag_ms(pw), pw->period_ms);
+	int64_t closed = evidence_align(engine_now(en) - watch_lag_ms(pw), pw->period_ms);
 	int64_t raised = en->run->traffic.raised;
-	struct verdict v;
-	struct err ignored = { 0 };
 
-	window_set(w, raised ? raised : engine_now(en), pw->period_ms, closed);
+	evidence_window(w, raised ? raised : engine_now(en), pw->period_ms, closed);
 	w->ev.unknown = false;
-	if (read_weights(en, e))
+	if (read_weights(en, e) || mind_prepare(en, e))
 		return -1;
-	(void)read_metrics(en, &ignored); /* a failed read is evidence too: `behind` grows */
-	read_health(en, en->green, &w->ev.green_healthy, &w->ev.green_total);
-	read_health(en, en->blue, &w->ev.blue_healthy, &w->ev.blue_total);
-	read_alarms(en);
-	frame(en);
-	judge_guard(&w->ev, &pw->limits, &v);
-	return record(en, &v, e) || call_if_needed(en, e) ? -1 : act(en, e);
+	gather(en);
+	return form(en, e) || call_if_needed(en, e) ? -1 : act(en, e);
 }
 
 int watch_tick(struct engine *en, int64_t *wake_at, struct err *e)

@@ -202,6 +202,18 @@ static void check_plain(struct reader *r, const struct at *at, const char *s)
 		bad(r, at, "cannot hold ${step.output}: no step has run when it is needed");
 }
 
+static void check_metric_refs(struct reader *r, size_t before)
+{
+	size_t i;
+	json_t *m;
+
+	json_array_foreach(r->plan->watch.metrics, i, m) {
+		const struct at at = { IN("watch", "metrics"), NULL, i };
+
+		check_refs(r, json_object_get(m, "green"), &(struct at){ &at, "green", 0 }, before);
+	}
+}
+
 static void check_references(struct reader *r)
 {
 	const struct plan *p = r->plan;
@@ -209,6 +221,7 @@ static void check_references(struct reader *r)
 	for (size_t i = 0; i < p->nsteps; i++)
 		check_refs(r, p->steps[i].params, STEP(i), i);
 	text_refs(p->green.target_group, see_ref, &(struct refs){ r, IN("green", "target_group"), first_traffic(p) });
+	check_metric_refs(r, first_traffic(p));
 	check_plain(r, TOP("name"), p->name);
 	for (int g = 0; g < 2; g++) {
 		const struct plan_side *side = g ? &p->green : &p->blue;
@@ -304,6 +317,69 @@ static void check_watch(struct reader *r)
 		bad(r, IN("deadman", "after"), "is shorter than three polls: it would fire while the run is well");
 }
 
+static void check_setting(struct reader *r, const char *name, const char *value, const struct at *up)
+{
+	const char *names[64];
+	const struct judge_tunable *row, *known = NULL;
+	autofree char *hint = NULL;
+	size_t n = 0;
+	char *end;
+	double v = strtod(value, &end);
+
+	for (size_t i = 0; (row = judge_tunable(i)); i++) {
+		if (n < COUNT(names))
+			names[n++] = row->name;
+		known = strcmp(row->name, name) ? known : row;
+	}
+	hint = name_hint(name, names, n);
+	if (!known)
+		bad(r, &(struct at){ up, name, 0 }, "is no setting of the judge%s", hint);
+	else if (end == value || *end || !(v >= known->min && v <= known->max))
+		bad(r, &(struct at){ up, name, 0 }, "is \"%.40s\"; allowed: %g to %g", value, known->min, known->max);
+}
+
+static void check_judge(struct reader *r, const json_t *watch)
+{
+	const json_t *settings = json_object_get(json_object_get(watch, "judge"), "settings"), *lat = json_object_get(watch, "latency");
+	const struct at *judge = IN("watch", "judge");
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)settings, name, v)
+		if (!key_is_comment(name) && json_is_string(v))
+			check_setting(r, name, json_string_value(v), &(struct at){ judge, "settings", 0 });
+	if (json_object_get(lat, "periods") && !json_object_get(lat, "above"))
+		bad(r, &(struct at){ IN("watch", "latency"), "periods", 0 }, "needs `above`: the limit that the periods must pass");
+}
+
+static void check_metric(struct reader *r, const json_t *m, size_t i)
+{
+	const struct at at = { IN("watch", "metrics"), NULL, i };
+	const char *name = json_str(m, "name", ""), *key;
+	json_t *v;
+
+	if (strlen(name) > 40)
+		bad(r, &(struct at){ &at, "name", 0 }, "is longer than 40 characters");
+	for (size_t k = 0; k < i; k++)
+		if (*name && !strcmp(name, json_str(json_array_get(r->plan->watch.metrics, k), "name", "")))
+			bad(r, &(struct at){ &at, "name", 0 }, "\"%.40s\" stands twice in the list", name);
+	if (json_object_get(m, "blue") && json_equal(json_object_get(m, "blue"), json_object_get(m, "green")))
+		bad(r, &(struct at){ &at, "green", 0 }, "has blue's dimensions too: the two colours could not be told apart");
+	check_plain(r, &(struct at){ &at, "namespace", 0 }, json_str(m, "namespace", NULL));
+	check_plain(r, &(struct at){ &at, "metric", 0 }, json_str(m, "metric", NULL));
+	json_object_foreach(json_object_get(m, "blue"), key, v)
+		check_plain(r, &(struct at){ &(struct at){ &at, "blue", 0 }, key, 0 }, json_string_value(v));
+}
+
+static void check_metrics(struct reader *r)
+{
+	size_t i;
+	json_t *m;
+
+	json_array_foreach(r->plan->watch.metrics, i, m)
+		check_metric(r, m, i);
+}
+
 static bool list_has(const json_t *list, const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -357,7 +433,7 @@ static void check_deadline(struct reader *r)
 	bad(r, TOP("deadline"), "is %s, but the bakes and soaks alone take %s", is, least);
 }
 
-void plan_check(struct reader *r)
+void plan_check(struct reader *r, const json_t *watch)
 {
 	plan_check_names(r);
 	check_sides(r);
@@ -366,6 +442,8 @@ void plan_check(struct reader *r)
 	check_references(r);
 	check_order(r);
 	check_watch(r);
+	check_judge(r, watch);
+	check_metrics(r);
 	check_alarms(r);
 	check_call(r);
 	check_deadline(r);

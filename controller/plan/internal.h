@@ -80,6 +80,6 @@ const char *type_said(const json_t *v);
 json_t *plan_document(struct reader *r, const char *what);
 
 /* --- check.c: what no table can say */
-void plan_check(struct reader *r);
+void plan_check(struct reader *r, const json_t *watch); /* watch: as its tables read it */
 void plan_check_names(struct reader *r); /* name, region and account of r->plan */
 #endif

@@ -36,12 +36,42 @@ static void fill_limits(struct judge_limits *lim, const json_t *watch)
 		.error_permille = (int)json_num(err, "rate", 0),
 		.error_periods = (int)json_num(err, "periods", 0),
 		.error_requests = (int)json_num(err, "min_requests", 0),
-		.latency_ms = (int)json_num(lat, "above", 0),
+		.latency_ms = json_object_get(lat, "periods") ? (int)json_num(lat, "above", 0) : 0,
 		.latency_periods = (int)json_num(lat, "periods", 0),
 		.latency_requests = (int)json_num(lat, "min_requests", 0),
 		.good_requests = (int)json_num(watch, "good_requests", 0),
 		.blind_periods = (int)json_num(watch, "blind_periods", 0),
 	};
+}
+
+/* Per mille in the file, a fraction in the judge. */
+static void tune_share(struct judge_tuning *t, const json_t *o, const char *key, const char *name)
+{
+	if (json_object_get(o, key))
+		judge_tune(t, name, (double)json_num(o, key, 0) / 1000);
+}
+
+static double stat_quantile(const char *stat)
+{
+	return stat[0] == 'p' ? strtod(stat + 1, NULL) / 100 : .5;
+}
+
+/* Settings that are wrong are reported by plan_check. */
+static void fill_judge(struct plan_watch *w, const json_t *o)
+{
+	const json_t *settings = json_object_get(o, "settings");
+	const char *name;
+	json_t *v;
+
+	w->sequential = json_yes(o, "on");
+	judge_tuning_usual(&w->tuning);
+	judge_tune(&w->tuning, "quantile", stat_quantile(w->latency_stat));
+	tune_share(&w->tuning, o, "false_rollback", "alpha");
+	tune_share(&w->tuning, o, "missed", "beta");
+	if (json_object_get(o, "harm"))
+		judge_tune(&w->tuning, "harm", (double)json_num(o, "harm", 0));
+	json_object_foreach((json_t *)settings, name, v)
+		judge_tune(&w->tuning, name, strtod(json_string_value(v), NULL));
 }
 
 static int64_t poll_default(int64_t period)
@@ -59,9 +89,12 @@ static void fill_watch(struct plan_watch *w, const json_t *o)
 	w->on_hold = strcmp(json_str(o, "on_hold", ""), "call") ? PLAN_HOLD_ROLLBACK : PLAN_HOLD_CALL;
 	w->foreign_grace_ms = json_num(o, "foreign_grace", 0);
 	snprintf(w->latency_stat, sizeof w->latency_stat, "%s", json_str(json_object_get(o, "latency"), "stat", "p90"));
+	w->slow_ms = (int)json_num(json_object_get(o, "latency"), "above", 0);
 	fill_limits(&w->limits, o);
+	fill_judge(w, json_object_get(o, "judge"));
 	w->alarms = json_incref(json_object_get(o, "alarms"));
 	w->waived = json_incref(json_object_get(o, "waived"));
+	w->metrics = json_incref(json_object_get(o, "metrics"));
 }
 
 static void fill_deadman(struct plan_deadman *d, const json_t *o)
@@ -283,7 +316,7 @@ static void read_plan(struct reader *r)
 	top = shape_read(r, &plan_shape, doc, NULL);
 	fill_plan(r->plan, top);
 	read_steps(r, json_object_get(doc, "steps"));
-	plan_check(r);
+	plan_check(r, json_object_get(top, "watch"));
 }
 
 static char *copy_bytes(const char *text, size_t n)
@@ -366,6 +399,7 @@ void plan_free(struct plan *p)
 		free(texts[i]);
 	json_decref(p->watch.alarms);
 	json_decref(p->watch.waived);
+	json_decref(p->watch.metrics);
 	json_decref(p->call);
 	json_decref(p->env);
 	json_decref(p->lines);

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
-#include "judge/judge.h"
+#include "judge/sequential.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,6 +39,10 @@ struct plan_watch {
 	struct judge_limits limits;
 	json_t *alarms;               /* ["name", ...] */
 	json_t *waived;               /* alarm names that may fire at preflight */
+	bool sequential;              /* green is compared with blue at every look (judge/sequential.h) */
+	struct judge_tuning tuning;
+	int slow_ms;                  /* slower answers are counted; 0: latency_stat is judged instead */
+	json_t *metrics;              /* [{"name","namespace","metric","blue":{dimension: value},"green","always"}] */
 };
 
 struct plan_deadman {             /* optional: AWS itself puts the weights back */
@@ -93,6 +97,13 @@ const struct step *plan_step(const struct plan *p, const char *id); /* NULL: non
  * {step: {output: value}}; ERR_INPUT names what is missing. */
 json_t *plan_resolve(const json_t *params, const json_t *outputs, struct err *e);
 char *plan_resolve_text(const char *s, const json_t *outputs, struct err *e); /* caller frees */
+
+/* What the judge must know of the stages: the weights of shift and promote in
+ * their order. At most JUDGE_STAGES. */
+void plan_stages(const struct plan *p, struct judge_stages *out);
+/* The stage that a run is in whose current step is `step`: that of the last
+ * weight given. */
+int plan_stage_at(const struct plan *p, size_t step);
 
 /* JSON Schema (draft 2020-12) of plan files, from the same tables; json_decref. */
 json_t *plan_schema(const struct step_kind *const *kinds);

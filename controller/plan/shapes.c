@@ -31,22 +31,50 @@ static const struct param errors_fields[] = {
 
 static const struct param latency_fields[] = {
 	{ .name = "stat", .type = PARAM_CHOICE, .def = "\"p90\"", .choices = stat_choices,
-	  .about = "statistic of TargetResponseTime" },
-	{ .name = "above", .type = PARAM_DURATION, .def = "\"PT2S\"", .min = 1, .max = 5 * MINUTE,
-	  .about = "green is too slow when the statistic is above this" },
-	{ .name = "periods", .type = PARAM_INT, .def = "3", .min = 1, .max = 60,
-	  .about = "closed periods in a row that must all be too slow" },
+	  .about = "statistic of TargetResponseTime: what is shown, and what is judged without `above`" },
+	{ .name = "above", .type = PARAM_DURATION, .min = 1, .max = 5 * MINUTE,
+	  .about = "slower answers are counted as slow, and judged as errors are: more of them on green than on blue" },
+	{ .name = "periods", .type = PARAM_INT, .min = 1, .max = 60,
+	  .about = "a fixed limit besides: green is BAD when the statistic is above `above` in that many closed periods in a row" },
 	{ .name = "min_requests", .type = PARAM_INT, .def = "100", .min = 1, .max = 1000000,
 	  .about = "green requests these periods must have together" },
+	{ 0 },
+};
+
+static const struct param judge_fields[] = {
+	{ .name = "on", .type = PARAM_BOOL, .def = "true",
+	  .about = "compare green with blue at every look; false: fixed limits decide alone" },
+	{ .name = "false_rollback", .type = PARAM_PERCENT, .min = 1, .max = 200,
+	  .about = "chance of taking back a green that is as good as blue, over the whole run; without it: 1%" },
+	{ .name = "missed", .type = PARAM_PERCENT, .min = 1, .max = 200,
+	  .about = "chance of leaving a stage though the fault it must exclude is there; without it: 0.2%" },
+	{ .name = "harm", .type = PARAM_INT, .min = 1, .max = 1000000000,
+	  .about = "failed requests that one more stage may cost before its fault is seen; `cutover judge --settings` says how many without it" },
+	{ .name = "settings", .type = PARAM_MAP, .max = 64,
+	  .about = "any other setting of the judge by name (`cutover judge --settings` lists them), such as {\"react\": \"6\"}" },
+	{ 0 },
+};
+
+static const struct param metric_fields[] = {
+	{ .name = "name", .type = PARAM_STRING, .required = true, .about = "what people call it, up to 40 characters" },
+	{ .name = "namespace", .type = PARAM_STRING, .required = true, .about = "CloudWatch namespace" },
+	{ .name = "metric", .type = PARAM_STRING, .required = true, .about = "CloudWatch metric; its Sum counts what went wrong" },
+	{ .name = "blue", .type = PARAM_MAP, .required = true, .max = 30, .about = "dimensions of blue's series" },
+	{ .name = "green", .type = PARAM_MAP, .required = true, .max = 30,
+	  .about = "dimensions of green's series; may name outputs of earlier steps" },
+	{ .name = "always", .type = PARAM_BOOL, .def = "false",
+	  .about = "it has a datapoint in every period with requests, also when it is 0: none means that nobody counts" },
 	{ 0 },
 };
 
 static const struct section watch_sections[] = {
 	{ .name = "catastrophic", .about = "hard limit in one closed period", .always = true,
 	  .shape = { .fields = catastrophic_fields } },
-	{ .name = "errors", .about = "limit of the error rate over some closed periods", .always = true,
+	{ .name = "judge", .about = "green compared with blue, at every look", .always = true,
+	  .shape = { .fields = judge_fields } },
+	{ .name = "errors", .about = "a fixed limit of the error rate besides; without it there is none",
 	  .shape = { .fields = errors_fields } },
-	{ .name = "latency", .about = "limit of the response time over some closed periods", .always = true,
+	{ .name = "latency", .about = "which response times are slow", .always = true,
 	  .shape = { .fields = latency_fields } },
 	{ 0 },
 };
@@ -62,7 +90,7 @@ static const struct param watch_fields[] = {
 	  .about = "nothing could be seen for this long: traffic goes back" },
 	{ .name = "blind_periods", .type = PARAM_INT, .def = "3", .min = 1, .max = 60,
 	  .about = "closed periods without sight after which the watch calls itself blind" },
-	{ .name = "hold_limit", .type = PARAM_DURATION, .def = "\"PT30M\"", .min = SECOND, .max = DAY,
+	{ .name = "hold_limit", .type = PARAM_DURATION, .def = "\"PT1H\"", .min = SECOND, .max = DAY,
 	  .about = "a stage may be lengthened this much while too little has been seen" },
 	{ .name = "on_hold", .type = PARAM_CHOICE, .def = "\"rollback\"", .choices = hold_choices,
 	  .about = "what happens when hold_limit is over: take traffic back, or call a person and wait" },
@@ -75,6 +103,8 @@ static const struct param watch_fields[] = {
 	  .about = "CloudWatch alarms that mean rollback when they fire" },
 	{ .name = "waived", .type = PARAM_STRINGS, .def = "[]", .max = 100,
 	  .about = "those of them that may fire all the same" },
+	{ .name = "metrics", .type = PARAM_OBJECTS, .def = "[]", .max = 6, .fields = metric_fields,
+	  .about = "what else is counted per request and judged, such as API errors that are HTTP 200" },
 	{ 0 },
 };
 

@@ -30,8 +30,11 @@ struct series {
 	const struct metric *metric;
 	const struct side *side; /* NULL: the whole balancer */
 	const char *stat;
+	int zone;                /* of ZONES; -1: all together */
 	int64_t period;          /* ms; a multiple of the world's */
 };
+
+#define ZONES 2 /* the region's a and b, half of the targets each */
 
 /* --- when a period can be seen, and how much of it ----------------------------- */
 
@@ -65,6 +68,19 @@ static struct tally whole_balancer(const struct sim *s, int64_t period)
 	return sum;
 }
 
+/* Before the world began, blue served as it does now. */
+static void tally_past(const struct series *q, int64_t period, struct tally *out)
+{
+	const struct sim *s = q->sim;
+	struct dice d;
+
+	dice_seed(&d, s->seed, (uint64_t)period);
+	*out = (struct tally){ .period = period, .healthy = s->side[BLUE].ntargets };
+	out->requests = dice_count(&d, s->base_rate * (double)s->period_ms / 1000);
+	out->errors = dice_share(&d, out->requests, SIM_BASE_ERRORS);
+	out->slowness = out->requests;
+}
+
 /* false: nothing is published for that period. */
 static bool tally_of(const struct series *q, int64_t period, struct tally *out)
 {
@@ -72,6 +88,10 @@ static bool tally_of(const struct series *q, int64_t period, struct tally *out)
 
 	if (period < 0)
 		return false;
+	if (period < s->start / s->period_ms && (!q->side || q->side == &s->side[BLUE])) {
+		tally_past(q, period, out);
+		return true;
+	}
 	*out = q->side ? q->side->tally[period % PERIODS] : whole_balancer(s, period);
 	if (out->period != period || (q->side && q->side->blind))
 		return false;
@@ -97,6 +117,14 @@ static double quantile(const char *stat)
 #define MEDIAN_S 0.080
 #define SPREAD   0.6
 
+/* "PR(:1.5)": how many of 100 took at most that many seconds. */
+static double percentile_rank(const char *stat, double median)
+{
+	double limit = strtod(stat + 4, NULL);
+
+	return limit > 0 ? 50 * erfc(-log(limit / median) / (SPREAD * M_SQRT2)) : 0;
+}
+
 static bool latency(const struct series *q, int64_t period, const struct tally *t, double *v)
 {
 	double served = t->requests - t->refused;
@@ -104,7 +132,9 @@ static bool latency(const struct series *q, int64_t period, const struct tally *
 
 	if (served <= 0)
 		return false;
-	*v = MEDIAN_S * t->slowness / t->requests * exp(SPREAD * quantile(q->stat)) * (1 + 0.06 * noise);
+	double median = MEDIAN_S * t->slowness / t->requests * (1 + 0.06 * noise);
+
+	*v = strncmp(q->stat, "PR(:", 4) ? median * exp(SPREAD * quantile(q->stat)) : percentile_rank(q->stat, median);
 	return true;
 }
 
@@ -121,6 +151,27 @@ static bool hosts(const struct series *q, int n, double *v)
 	return q->side && q->side->on_rule;
 }
 
+/* A zone's part of a count: each request fell on either half. */
+static double zone_part(const struct series *q, int64_t period, double n)
+{
+	struct dice d;
+	double first;
+
+	dice_seed(&d, q->sim->seed + (uint64_t)period * 8 + q->metric->family, 77);
+	first = dice_share(&d, n, 0.5);
+	return q->zone ? n - first : first;
+}
+
+static void only_zone(const struct series *q, int64_t period, struct tally *t)
+{
+	double *const parts[] = { &t->requests, &t->errors, &t->refused, &t->unserved };
+	double whole = t->requests > 0 ? t->slowness / t->requests : 1;
+
+	for (size_t i = 0; i < COUNT(parts); i++)
+		*parts[i] = zone_part(q, period, *parts[i]);
+	t->slowness = whole * t->requests;
+}
+
 static bool value_at(const struct series *q, int64_t period, double *v)
 {
 	double share = visible(q, period);
@@ -128,6 +179,8 @@ static bool value_at(const struct series *q, int64_t period, double *v)
 
 	if (share <= 0 || !tally_of(q, period, &t))
 		return false;
+	if (q->zone >= 0)
+		only_zone(q, period, &t);
 	switch (q->metric->family) {
 	case REQUESTS: return count(t.requests, share, v);
 	case ERRORS_5XX: return count(t.errors, share, v);
@@ -174,6 +227,13 @@ static const struct side *find_side(const struct sim *s, const char *dimension)
 }
 
 /* Dimensions nobody publishes give nothing, silently: as AWS does. */
+static int find_zone(const struct sim *s, const char *name)
+{
+	size_t n = strlen(s->region);
+
+	return !strncmp(name, s->region, n) && name[n] >= 'a' && name[n] < 'a' + ZONES && !name[n + 1] ? name[n] - 'a' : ZONES;
+}
+
 static bool find_dimensions(struct series *q, const json_t *dims)
 {
 	const char *group = NULL, *balancer = "";
@@ -185,8 +245,10 @@ static bool find_dimensions(struct series *q, const json_t *dims)
 			group = json_str(d, "Value", "");
 		if (!strcmp(json_str(d, "Name", ""), "LoadBalancer"))
 			balancer = json_str(d, "Value", "");
+		if (!strcmp(json_str(d, "Name", ""), "AvailabilityZone"))
+			q->zone = find_zone(q->sim, json_str(d, "Value", ""));
 	}
-	if (strcmp(balancer, q->sim->balancer))
+	if (q->zone >= ZONES || strcmp(balancer, q->sim->balancer))
 		return false;
 	q->side = group ? find_side(q->sim, group) : NULL;
 	return group ? q->side && q->metric->of_group : q->metric->of_balancer;
@@ -203,7 +265,7 @@ static bool find_series(struct sim *s, const json_t *stat, struct series *q)
 {
 	const json_t *m = json_object_get(stat, "Metric");
 
-	*q = (struct series){ .sim = s, .stat = json_str(stat, "Stat", ""),
+	*q = (struct series){ .sim = s, .zone = -1, .stat = json_str(stat, "Stat", ""),
 			      .metric = find_metric(json_str(m, "Namespace", ""), json_str(m, "MetricName", "")),
 			      .period = json_num(stat, "Period", 0) * 1000 };
 	if (!q->metric || q->period < s->period_ms || q->period % s->period_ms)

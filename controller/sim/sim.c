@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define START_MS    1767232800000 /* 2026-01-01T02:00:00Z */
-#define BASE_ERRORS 0.0005
 #define SECOND_MS   1000
 
 /* --- time ------------------------------------------------------------------------- */
@@ -76,7 +75,7 @@ static void make_side(struct side *c, const char *arn, const char *service, cons
 	snprintf(c->name, sizeof c->name, "%.*s", (int)(strcspn(name, "/") < 60 ? strcspn(name, "/") : 60), name);
 	set(c->service, sizeof c->service, service, "");
 	snprintf(c->version, sizeof c->version, "MediaWiki %.32s", version);
-	c->errors = BASE_ERRORS;
+	c->errors = SIM_BASE_ERRORS;
 	c->slowness = 1;
 }
 

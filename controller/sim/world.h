@@ -9,6 +9,7 @@
 
 enum { BLUE, GREEN, COLOURS };
 
+#define SIM_BASE_ERRORS 0.0005 /* of a healthy colour's requests */
 #define TARGETS      4   /* that each colour has at the start */
 #define TARGETS_MAX  8
 #define PERIODS      400 /* that metrics are kept for */

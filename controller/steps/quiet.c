@@ -38,8 +38,8 @@ static int read_series(struct step_run *r, const char *quiet, const char *busy, 
 	    elb_balancer_dimension(r->plan->rule, lb, sizeof lb, e))
 		return -1;
 	struct cw_query queries[2] = {
-		{ "AWS/ApplicationELB", "RequestCount", "Sum", q, lb },
-		{ "AWS/ApplicationELB", "RequestCount", "Sum", b, lb },
+		{ "AWS/ApplicationELB", "RequestCount", "Sum", q, lb, NULL, NULL },
+		{ "AWS/ApplicationELB", "RequestCount", "Sum", b, lb, NULL, NULL },
 	};
 	return cw_get(r->aws, queries, 2, from, to, (int)(r->plan->watch.period_ms / 1000), s, e);
 }

@@ -63,8 +63,8 @@ static void try_elb(struct aws *a, struct err *e)
 
 static void try_metrics(struct aws *a, struct err *e)
 {
-	const struct cw_query q[2] = { { "AWS/ApplicationELB", "RequestCount", "Sum", "targetgroup/g/1", "app/a/1" },
-				       { "AWS/ApplicationELB", "TargetResponseTime", "p90", NULL, "app/a/1" } };
+	const struct cw_query q[2] = { { "AWS/ApplicationELB", "RequestCount", "Sum", "targetgroup/g/1", "app/a/1", NULL, NULL },
+				       { "AWS/ApplicationELB", "TargetResponseTime", "p90", NULL, "app/a/1", NULL, NULL } };
 	struct cw_series s[2];
 
 	if (cw_get(a, q, 2, 1767232800000, 1767233400000, 60, s, e))

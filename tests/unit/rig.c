@@ -158,12 +158,14 @@ char *rig_plan(const char *steps)
 char *rig_plan_with(const char *top, const char *watch, const char *steps)
 {
 	const char *poll = strstr(watch, "\"poll\"") ? "" : ",\"poll\":\"PT1M\"";
+	/* Stages of minutes: what these runs are about is not how much a judge wants to see. */
+	const char *judge = strstr(watch, "\"judge\"") ? "" : ",\"judge\":{\"harm\":2000}";
 
 	return xasprintf("{%s\"name\":\"rig\",\"region\":\"" RIG_REGION "\",\"account\":\"" RIG_ACCOUNT "\",\"rule\":\"" RIG_RULE "\","
 			 "\"blue\":{\"target_group\":\"" RIG_BLUE "\",\"cluster\":\"wiki\",\"service\":\"blue\"},"
 			 "\"green\":{\"target_group\":\"" RIG_GREEN "\",\"cluster\":\"wiki\",\"service\":\"green\"},"
-			 "\"watch\":{\"period\":\"PT1M\",\"alarms\":[\"wiki-5xx\"]%s%s},\"steps\":[%s]}", top, poll, watch,
-			 steps);
+			 "\"watch\":{\"period\":\"PT1M\",\"alarms\":[\"wiki-5xx\"]%s%s%s},\"steps\":[%s]}", top, poll,
+			 judge, watch, steps);
 }
 
 static int begin(struct rig *r, const char *text)

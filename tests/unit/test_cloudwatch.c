@@ -18,8 +18,8 @@
 static struct simworld w;
 static struct canned c;
 static const struct cw_query two[2] = {
-	{ "AWS/ApplicationELB", "RequestCount", "Sum", "targetgroup/g/1", "app/a/1" },
-	{ "AWS/ApplicationELB", "TargetResponseTime", "p90", NULL, "app/a/1" },
+	{ "AWS/ApplicationELB", "RequestCount", "Sum", "targetgroup/g/1", "app/a/1", NULL, NULL },
+	{ "AWS/ApplicationELB", "TargetResponseTime", "p90", NULL, "app/a/1", NULL, NULL },
 };
 static struct cw_series s[2];
 

@@ -686,7 +686,7 @@ static void look_at_a_tenth(struct rig *r)
 static void weights_in_tenths_of_a_percent(void **state)
 {
 	static const struct sim_opts busy = { .seed = 11, .requests_per_s = 500 };
-	struct rig *r = life_with(NULL, ",\"good_requests\":20",
+	struct rig *r = life_with(NULL, ",\"good_requests\":20,\"judge\":{\"harm\":1000000}",
 				  LOOK ",{\"id\":\"tenth\",\"do\":\"shift\",\"weight\":\"0.1%\",\"bake\":\"PT1M\"}" PROMOTE, &busy);
 
 	(void)state;

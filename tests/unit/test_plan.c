@@ -158,24 +158,26 @@ static void defaults_are_filled_in(void **state)
 	const struct plan *p = a.plan;
 	const struct plan_watch *w = &p->watch;
 	const json_t *q = p->steps[0].params;
+	struct judge_tuning usual;
 
 	(void)state;
 	assert_int_equal(w->period_ms, 60000);
 	assert_int_equal(w->lag_ms, 120000);
 	assert_int_equal(w->poll_ms, 30000);
 	assert_int_equal(w->blind_after_ms, 300000);
-	assert_int_equal(w->hold_limit_ms, 1800000);
+	assert_int_equal(w->hold_limit_ms, 3600000);
 	assert_int_equal(w->foreign_grace_ms, 120000);
 	assert_int_equal(w->on_hold, PLAN_HOLD_ROLLBACK);
 	assert_string_equal(w->latency_stat, "p90");
 	assert_int_equal(w->limits.catastrophic_permille, 200);
 	assert_int_equal(w->limits.catastrophic_requests, 50);
-	assert_int_equal(w->limits.error_permille, 20);
-	assert_int_equal(w->limits.error_periods, 3);
-	assert_int_equal(w->limits.error_requests, 100);
-	assert_int_equal(w->limits.latency_ms, 2000);
-	assert_int_equal(w->limits.latency_periods, 3);
-	assert_int_equal(w->limits.latency_requests, 100);
+	assert_int_equal(w->limits.error_permille, 0); /* fixed limits stand in the plan, or there are none */
+	assert_int_equal(w->limits.latency_ms, 0);
+	assert_true(w->sequential);
+	judge_tuning_usual(&usual);
+	assert_memory_equal(&w->tuning, &usual, sizeof usual);
+	assert_int_equal(w->slow_ms, 0);
+	assert_int_equal(json_array_size(w->metrics), 0);
 	assert_int_equal(w->limits.good_requests, 100);
 	assert_int_equal(w->limits.blind_periods, 3);
 	assert_int_equal(json_array_size(w->alarms), 0);
@@ -214,7 +216,8 @@ static void what_is_written_is_read(void **state)
 	assert_int_equal(p->watch.on_hold, PLAN_HOLD_CALL);
 	assert_int_equal(p->watch.limits.error_permille, 5);
 	assert_int_equal(p->watch.limits.error_periods, 3);
-	assert_int_equal(p->watch.limits.latency_ms, 1200);
+	assert_int_equal(p->watch.limits.latency_ms, 0);
+	assert_int_equal(p->watch.slow_ms, 1200);
 	assert_string_equal(p->watch.latency_stat, "p99");
 	assert_int_equal(json_array_size(p->watch.waived), 1);
 	assert_true(p->deadman.on);
@@ -322,6 +325,47 @@ static void names_and_arns_are_checked(void **state)
 		"targetgroup/green/2\",\"stack\":\"s\"},\n" STEPS, 4, "green.stack", "blue's stack too");
 	refused(HEAD "\"blue\":{\"target_group\":\"" ELB "targetgroup/blue/1\",\"cluster\":\"c\",\"service\":\"s\"},\n\"green\":{\"target_group\":\"" ELB
 		"targetgroup/green/2\",\"cluster\":\"c\",\"service\":\"s\"},\n" STEPS, 4, "green.service", "blue's service too");
+}
+
+static void the_judge_is_set_in_the_plan(void **state)
+{
+	autoasked struct asked a = accepted(
+		TOP "\"watch\":{\"judge\":{\"false_rollback\":\"0.5%\",\"missed\":\"0.1%\",\"harm\":50,\"settings\":{\"react\":\"6\",\"// why\":\"slow\"}},"
+		"\"latency\":{\"stat\":\"p95\",\"above\":\"PT1S\",\"periods\":2},\"metrics\":[{\"name\":\"API errors\",\"namespace\":\"Wiki\","
+		"\"metric\":\"ApiErrors\",\"blue\":{\"Colour\":\"blue\"},\"green\":{\"Colour\":\"green\"},\"always\":true}]},"
+		"\"steps\":[{\"id\":\"look\",\"do\":\"preflight\"},{\"id\":\"s\",\"do\":\"shift\",\"weight\":\"12.5%\"},{\"id\":\"p\",\"do\":\"promote\"}]}");
+	const struct plan_watch *w = &a.plan->watch;
+	struct judge_stages stages;
+
+	(void)state;
+	assert_true(w->tuning.alpha == 0.005 && w->tuning.beta == 0.001 && w->tuning.harm == 50 && w->tuning.react == 6);
+	assert_true(w->tuning.quantile == 0.95);
+	assert_int_equal(w->limits.latency_ms, 1000);
+	assert_int_equal(w->limits.latency_periods, 2);
+	assert_int_equal(w->slow_ms, 1000);
+	assert_string_equal(json_str(json_array_get(w->metrics, 0), "metric", ""), "ApiErrors");
+	plan_stages(a.plan, &stages);
+	assert_int_equal(stages.n, 2);
+	assert_true(stages.weight[0] == 0.125 && stages.weight[1] == 1 && !stages.automatic);
+	assert_int_equal(plan_stage_at(a.plan, 0), 0);
+	assert_int_equal(plan_stage_at(a.plan, 1), 0);
+	assert_int_equal(plan_stage_at(a.plan, 3), 1);
+}
+
+#define METRIC "{\"name\":\"m\",\"namespace\":\"N\",\"metric\":\"M\",\"blue\":{\"C\":\"b\"},\"green\":{\"C\":\"g\"}}"
+
+static void what_the_judge_cannot_be_told_is_refused(void **state)
+{
+	(void)state;
+	refused_once(TOP "\"watch\":{\"judge\":{\"settings\":{\"reakt\":\"6\"}}},\n" STEPS, 5, "watch.judge.settings.reakt", "did you mean \"react\"?");
+	refused_once(TOP "\"watch\":{\"judge\":{\"settings\":{\"react\":\"0\"}}},\n" STEPS, 5, "watch.judge.settings.react", "allowed: 1 to 100");
+	refused_once(TOP "\"watch\":{\"judge\":{\"false_rollback\":\"0%\"}},\n" STEPS, 5, "watch.judge.false_rollback", "allowed: 0.1% to 20%");
+	refused_once(TOP "\"watch\":{\"latency\":{\"periods\":3}},\n" STEPS, 5, "watch.latency.periods", "needs `above`");
+	refused_once(TOP "\"watch\":{\"metrics\":[" METRIC "," METRIC "]},\n" STEPS, 5, "watch.metrics[1].name", "stands twice");
+	refused_once(TOP "\"watch\":{\"metrics\":[{\"name\":\"m\",\"namespace\":\"N\",\"metric\":\"M\",\"blue\":{\"C\":\"b\"},\"green\":{\"C\":\"b\"}}]},\n"
+		     STEPS, 5, "watch.metrics[0].green", "could not be told apart");
+	refused_once(TOP "\"watch\":{\"metrics\":[{\"name\":\"m\",\"namespace\":\"N\",\"metric\":\"M\",\"blue\":{\"C\":\"${x.y}\"},\"green\":{\"C\":\"b\"}}]},\n"
+		     STEPS, 5, "watch.metrics[0].blue.C", "no step has run");
 }
 
 static void the_watch_is_checked(void **state)
@@ -713,6 +757,8 @@ int main(void)
 		cmocka_unit_test(a_long_bake_has_time_of_its_own),
 		cmocka_unit_test(parameters_are_checked_by_their_table),
 		cmocka_unit_test(names_and_arns_are_checked),
+		cmocka_unit_test(the_judge_is_set_in_the_plan),
+		cmocka_unit_test(what_the_judge_cannot_be_told_is_refused),
 		cmocka_unit_test(the_watch_is_checked),
 		cmocka_unit_test(the_order_of_steps_is_checked),
 		cmocka_unit_test(equal_weights_are_allowed),

@@ -1,0 +1,381 @@
+/* engine/mind.c - the sequential judge of a run: told, asked, journalled.
+ *
+ * Its state is a function of the journal. The line `history` has blue's past,
+ * read once, before any attempt counts; each line `verdict` has the points the
+ * judge was told since the last one, and when and how it was asked. Whoever
+ * takes over tells and asks the same again, and thinks the same. */
+#include "engine/internal.h"
+
+#include "base/buf.h"
+#include "judge/opinion.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAST_LEAST 5 /* periods of blue's past without which nothing is compared */
+
+struct mind {
+	struct judge judge;
+	struct judge_answer answer;
+	struct past past;
+	bool has_past, begun, due;
+	int64_t origin;  /* wall ms of period 0 */
+	int64_t read;    /* line of the journal up to which this is so */
+	int now, stage;  /* of the look that is under way */
+	struct judge_point told[2][JUDGE_RING];
+	json_t *news;    /* what was told since the last line */
+	char why_none[200];
+};
+
+static const char *const history_keys[] = { "requests", "errors", "slow", "half_requests", "half_errors", "half_slow" };
+
+static void history_arrays(struct judge_history *h, double *out[COUNT(history_keys)])
+{
+	double *const all[] = { h->requests, h->count[0], h->count[1], h->half_requests, h->half_count[0], h->half_count[1] };
+
+	memcpy(out, all, sizeof all);
+}
+
+/* --- points in the journal ------------------------------------------------------------ */
+
+static json_t *number(double v)
+{
+	if (v < 0)
+		return json_null();
+	return v == floor(v) && v < 1e15 ? json_integer((json_int_t)v) : json_real(v);
+}
+
+/* [colour, period, requests, latency, errors, slow, ...]; null: no datapoint. */
+static json_t *point_json(enum judge_colour c, const struct judge_point *p)
+{
+	json_t *a = json_pack("[i,i,o,o]", (int)c, p->period, number(p->requests), number(p->latency));
+	int last = JUDGE_METRICS;
+
+	while (last > 1 && p->count[last - 1] < 0)
+		last--;
+	for (int m = 0; a && m < last; m++)
+		json_array_append_new(a, number(p->count[m]));
+	return a;
+}
+
+static double element(const json_t *a, size_t i)
+{
+	const json_t *v = json_array_get(a, i);
+
+	return json_is_number(v) ? json_number_value(v) : -1;
+}
+
+static enum judge_colour point_read(const json_t *a, struct judge_point *p)
+{
+	*p = (struct judge_point){ .period = (int)element(a, 1), .requests = element(a, 2), .latency = element(a, 3) };
+	for (int m = 0; m < JUDGE_METRICS; m++)
+		p->count[m] = element(a, 4 + (size_t)m);
+	return element(a, 0) > 0 ? JUDGE_GREEN : JUDGE_BLUE;
+}
+
+/* --- the judge -------------------------------------------------------------------------- */
+
+static unsigned metrics_of(const struct plan_watch *w, const struct past *past)
+{
+	unsigned m = 1U << JUDGE_ERRORS | 1U << (past->slow ? JUDGE_SLOW : JUDGE_LATENCY);
+
+	for (size_t i = 0; i < json_array_size(w->metrics) && JUDGE_SLOW + 1 + i < JUDGE_METRICS; i++)
+		m |= 1U << (JUDGE_SLOW + 1 + i);
+	return m;
+}
+
+static void begin(struct mind *m, const struct plan *p, int64_t origin)
+{
+	struct judge_stages stages;
+
+	plan_stages(p, &stages);
+	judge_start(&m->judge, &p->watch.tuning, &stages, &m->past.h, metrics_of(&p->watch, &m->past));
+	m->answer = (struct judge_answer){ .kind = VERDICT_HOLD, .excess = 1 };
+	m->origin = origin;
+	m->begun = true;
+	for (int i = 0; i < JUDGE_RING; i++)
+		m->told[0][i].period = m->told[1][i].period = -1;
+}
+
+static void tell(struct mind *m, enum judge_colour c, int now, const struct judge_point *p)
+{
+	if (p->period < 0)
+		return;
+	m->told[c][p->period % JUDGE_RING] = *p;
+	judge_see(&m->judge, c, now, p);
+}
+
+/* --- what the journal says ------------------------------------------------------------------ */
+
+struct recall {
+	struct mind *mind;
+	const struct plan *plan;
+};
+
+static void recall_history(struct mind *m, const json_t *b)
+{
+	double *to[COUNT(history_keys)];
+
+	if (m->has_past)
+		return;
+	history_arrays(&m->past.h, to);
+	for (size_t k = 0; k < COUNT(history_keys); k++)
+		for (size_t i = 0; i < JUDGE_HISTORY; i++)
+			to[k][i] = fmax(element(json_object_get(b, history_keys[k]), i), 0);
+	m->past.periods = (size_t)json_num(b, "periods", 0);
+	m->past.worst = json_dbl(b, "worst", 0);
+	m->past.slow = json_yes(b, "counts_slow");
+	snprintf(m->past.zone, sizeof m->past.zone, "%s", json_str(b, "zone", ""));
+	m->has_past = true;
+}
+
+static void recall_look(struct mind *m, const struct plan *p, const json_t *look)
+{
+	int64_t origin = json_num(look, "origin", 0);
+	int now = (int)json_num(look, "now", 0);
+	struct judge_point point;
+	size_t i;
+	json_t *v;
+
+	if (!m->has_past || !look)
+		return;
+	if (!m->begun || m->origin != origin)
+		begin(m, p, origin);
+	json_array_foreach(json_object_get(look, "seen"), i, v) {
+		enum judge_colour c = point_read(v, &point);
+
+		tell(m, c, now, &point);
+	}
+	judge_poll(&m->judge, now, (int)json_num(look, "stage", 0), json_dbl(look, "weight", 0), &m->answer);
+}
+
+static int recall_line(void *ctx, const struct event *ev)
+{
+	struct recall *r = ctx;
+	bool history = !strcmp(ev->kind, "history");
+	autojson json_t *b = history || !strcmp(ev->kind, "verdict") ? json_loads(ev->body, 0, NULL) : NULL;
+
+	r->mind->read = ev->seq;
+	if (history)
+		recall_history(r->mind, b);
+	else if (b)
+		recall_look(r->mind, r->plan, json_object_get(b, "look"));
+	return 0;
+}
+
+static void forget(struct mind *m)
+{
+	json_decref(m->news);
+	memset(m, 0, sizeof *m);
+	m->news = json_array();
+}
+
+static int recall(struct engine *en, struct err *e)
+{
+	struct recall r = { en->watch.mind, en->run->plan };
+
+	return store_read(en->store, en->run->id, r.mind->read, recall_line, &r, e);
+}
+
+/* --- blue's past -------------------------------------------------------------------------------- */
+
+static json_t *array_json(const double *v)
+{
+	json_t *a = json_array();
+
+	for (int i = 0; i < JUDGE_HISTORY; i++)
+		json_array_append_new(a, number(v[i]));
+	return a;
+}
+
+static json_t *history_json(struct past *p, int64_t until, int64_t period)
+{
+	json_t *b = json_pack("{s:I, s:I, s:I, s:f, s:b, s:s*}", "until", (json_int_t)until, "period_ms", (json_int_t)period,
+			      "periods", (json_int_t)p->periods, "worst", p->worst, "counts_slow", p->slow, "zone",
+			      p->zone[0] ? p->zone : NULL);
+	double *all[COUNT(history_keys)];
+
+	history_arrays(&p->h, all);
+	for (size_t k = 0; k < COUNT(history_keys); k++)
+		json_object_set_new(b, history_keys[k], array_json(all[k]));
+	return b;
+}
+
+/* Only what was over when green got its first weight, and long enough to be whole. */
+static int read_past(struct engine *en, struct mind *m, int64_t origin, struct err *e)
+{
+	const struct plan_watch *w = &en->run->plan->watch;
+	int64_t until = evidence_align(origin - watch_lag_ms(w), w->period_ms);
+	struct err trouble = { 0 };
+
+	if (evidence_past(en, until, &m->past, &trouble)) {
+		snprintf(m->why_none, sizeof m->why_none, "blue's past could not be read: %.140s", trouble.msg);
+		return 0;
+	}
+	if (m->past.periods < PAST_LEAST) {
+		snprintf(m->why_none, sizeof m->why_none, "CloudWatch shows %zu periods of blue before green, %d are needed to compare",
+			 m->past.periods, PAST_LEAST);
+		return 0;
+	}
+	m->has_past = true;
+	return engine_append(en, "history", "", history_json(&m->past, until, w->period_ms), e);
+}
+
+/* --- at a look --------------------------------------------------------------------------------------- */
+
+static struct mind *mind_of(struct engine *en)
+{
+	if (!en->watch.mind) {
+		en->watch.mind = xcalloc(1, sizeof *en->watch.mind);
+		forget(en->watch.mind);
+	}
+	return en->watch.mind;
+}
+
+int mind_prepare(struct engine *en, struct err *e)
+{
+	const struct plan_watch *w = &en->run->plan->watch;
+	int64_t origin = evidence_align(en->run->traffic.raised, w->period_ms);
+	struct mind *m;
+
+	if (!w->sequential || !en->run->traffic.raised)
+		return 0;
+	m = mind_of(en);
+	if (recall(en, e) || (!m->has_past && read_past(en, m, origin, e)))
+		return -1;
+	if (!m->has_past)
+		return 0;
+	if (!m->begun || m->origin != origin)
+		begin(m, en->run->plan, origin);
+	m->now = (int)((evidence_align(engine_now(en), w->period_ms) - origin) / w->period_ms);
+	m->stage = plan_stage_at(en->run->plan, run_current_index(en->run));
+	m->due = m->now > m->judge.polled || (m->stage != m->judge.stage && !m->judge.stages.automatic);
+	return 0;
+}
+
+static struct mind *thinking(const struct engine *en)
+{
+	struct mind *m = en->watch.mind;
+
+	return m && m->begun ? m : NULL;
+}
+
+bool mind_counts_slow(const struct engine *en)
+{
+	return thinking(en) && thinking(en)->past.slow;
+}
+
+int mind_period(const struct engine *en, int64_t at)
+{
+	const struct mind *m = thinking(en);
+
+	return m && at >= m->origin ? (int)((at - m->origin) / en->run->plan->watch.period_ms) : -1;
+}
+
+/* The newest period never counts: it is still being written. */
+int64_t mind_sees_until(const struct engine *en)
+{
+	const struct mind *m = thinking(en);
+
+	return m && m->due ? m->origin + (m->now - 1) * en->run->plan->watch.period_ms : 0;
+}
+
+int64_t mind_sees_from(const struct engine *en)
+{
+	const struct mind *m = thinking(en);
+
+	return m && m->due ? mind_sees_until(en) - (int64_t)m->judge.tune.window * en->run->plan->watch.period_ms : INT64_MAX;
+}
+
+static bool same_point(const struct judge_point *a, const struct judge_point *b)
+{
+	if (a->period != b->period || a->requests != b->requests || a->latency != b->latency)
+		return false;
+	for (int m = 0; m < JUDGE_METRICS; m++)
+		if (a->count[m] != b->count[m])
+			return false;
+	return true;
+}
+
+void mind_tell(struct engine *en, enum judge_colour c, const struct judge_point *p)
+{
+	struct mind *m = thinking(en);
+
+	if (!m || !m->due || p->period < 0 || p->period <= m->now - JUDGE_RING ||
+	    same_point(&m->told[c][p->period % JUDGE_RING], p))
+		return;
+	tell(m, c, m->now, p);
+	json_array_append_new(m->news, point_json(c, p));
+}
+
+static double weight_now(const struct run_traffic *t)
+{
+	int blue = t->foreign ? t->foreign_blue : t->left_blue, green = t->foreign ? t->foreign_green : t->left_green;
+
+	blue = blue > 0 ? blue : 0;
+	green = green > 0 ? green : 0;
+	return blue + green ? (double)green / (blue + green) : 0;
+}
+
+json_t *mind_ask(struct engine *en)
+{
+	struct mind *m = thinking(en);
+	double weight = weight_now(&en->run->traffic);
+
+	if (!m || !m->due)
+		return NULL;
+	judge_poll(&m->judge, m->now, m->stage, weight, &m->answer);
+	return json_pack("{s:I, s:i, s:i, s:f, s:O}", "origin", (json_int_t)m->origin, "now", m->now, "stage", m->stage,
+			 "weight", weight, "seen", m->news);
+}
+
+/* Before the line is written the judge knows more than the journal; when it
+ * cannot be written, this process knows nothing and reads again. */
+void mind_written(struct engine *en, bool ok)
+{
+	struct mind *m = en->watch.mind;
+
+	if (!m)
+		return;
+	if (!ok) {
+		forget(m);
+		return;
+	}
+	m->read = en->run->seq;
+	json_array_clear(m->news);
+}
+
+void mind_opinion(const struct engine *en, struct opinion *o)
+{
+	const struct plan_watch *w = &en->run->plan->watch;
+	struct mind *m = en->watch.mind;
+	size_t i;
+	json_t *v;
+
+	*o = (struct opinion){ .why_none = m && m->why_none[0] ? m->why_none : "blue's past has not been read yet" };
+	if (!thinking(en))
+		return;
+	o->judge = &m->judge;
+	o->answer = &m->answer;
+	o->name[JUDGE_ERRORS] = "errors";
+	o->name[JUDGE_SLOW] = m->past.slow ? "slow answers" : NULL;
+	json_array_foreach(w->metrics, i, v)
+		if (JUDGE_SLOW + 1 + i < JUDGE_METRICS)
+			o->name[JUDGE_SLOW + 1 + i] = json_str(v, "name", "");
+}
+
+void mind_past(const struct engine *en, struct evidence *ev)
+{
+	const struct mind *m = en->watch.mind;
+
+	ev->past_worst = m && m->has_past ? m->past.worst : 0;
+	ev->past_periods = m && m->has_past ? m->past.periods : 0;
+}
+
+void mind_free(struct mind *m)
+{
+	if (m)
+		json_decref(m->news);
+	free(m);
+}
