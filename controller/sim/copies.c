@@ -6,7 +6,7 @@
 
 #define CLONE_MS      120000, 300000
 #define INSTANCE_MS   120000, 240000
-#define DEPLOYMENT_MS 300000, 900000
+#define DEPLOYMENT_MS 180000, 360000
 
 static const char source_id[] = "wiki";
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STARTS_MS  4000, 12000   /* image, network */
+#define STARTS_MS  2000, 6000    /* image, network */
 #define LOCK_MS    300, 900      /* how long commands take */
 #define UPDATE_MS  20000, 60000
 #define OTHER_MS   2000, 8000

@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POLL_MS 5000
+#define POLL_MS 15000
 #define QUICK_MS 250 /* while users cannot edit */
 #define TOKEN_TAG "cutover:token"
 #define NAME_LONGEST 46 /* with -12 digits and -1 it stays below RDS's 63 */

@@ -123,10 +123,21 @@ static bool somebody_says_go_on(struct step_run *r, const struct verdict *v, cha
 	return v->kind != VERDICT_BAD && v->kind != VERDICT_BLIND && step_asked(r, who, size) == ANSWER_YES;
 }
 
+/* A share that an earlier step gave was judged there, before what came between
+ * (edits are taken again, say): at least a period of this step's own must close. */
+static int64_t bake_until(const struct step_run *r)
+{
+	const struct plan_watch *w = &r->plan->watch;
+	int64_t until = stage_since(r) + json_num(r->params, "bake", 0), weight = step_weight_since(r);
+	int64_t seen = r->since + 2 * w->period_ms + (w->lag_ms > 0 ? w->lag_ms : 2 * w->period_ms);
+
+	return weight && weight < r->since && seen > until ? seen : until;
+}
+
 enum step_verdict stage_bake(struct step_run *r, struct err *e)
 {
 	const struct verdict *v = step_verdict_now(r);
-	int64_t until = stage_since(r) + json_num(r->params, "bake", 0);
+	int64_t until = bake_until(r);
 	char who[96];
 
 	if (r->now >= until && v->kind == VERDICT_GOOD)

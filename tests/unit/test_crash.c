@@ -26,8 +26,9 @@
 /* What two runs are compared by: the run's end, and the world's. */
 struct end {
 	enum run_state state;
-	int blue, green, stacks, blue_tasks;
-	bool ok;
+	int blue, green, stacks, blue_tasks, copies;
+	bool read_only, updated, ok;
+	double lost;
 	char why[400];
 };
 
@@ -55,21 +56,23 @@ static void note_end(struct rig *r, struct end *x)
 
 	sim_truth(r->sim, &t);
 	*x = (struct end){ .state = run ? run->state : RUN_STATES, .blue = t.weight_blue, .green = t.weight_green,
-			   .stacks = t.stacks, .blue_tasks = blue_tasks(r), .ok = run && !r->broken[0] };
+			   .stacks = t.stacks, .blue_tasks = blue_tasks(r), .copies = t.copies, .read_only = t.read_only,
+			   .updated = t.updated, .lost = t.lost, .ok = run && !r->broken[0] && !t.errands_alive };
 	snprintf(x->why, sizeof x->why, "%.150s%.200s%s", r->broken, run ? run->why : "", run ? "" : " no run");
 }
 
 static bool same_end(const struct end *a, const struct end *b)
 {
 	return a->ok && b->ok && a->state == b->state && a->blue == b->blue && a->green == b->green &&
-	       a->stacks == b->stacks && a->blue_tasks == b->blue_tasks;
+	       a->stacks == b->stacks && a->blue_tasks == b->blue_tasks && a->copies == b->copies &&
+	       a->read_only == b->read_only && a->updated == b->updated && a->lost <= 0 && b->lost <= 0;
 }
 
 /* Lives through at most one death; gives the number of moments. */
 static uint64_t walk_once(const struct walk *w, const struct step_kind *const *kinds, uint64_t die_at,
 			  enum rig_death how, struct end *x)
 {
-	struct sim_opts world = { .seed = 11, .fault = w->fault, .requests_per_s = 100 };
+	struct sim_opts world = { .seed = 11, .fault = w->fault, .requests_per_s = 100, .upgrade = strstr(w->steps, "maintenance/run.php") };
 	autofree char *plan = rig_plan(w->steps);
 	struct rig *r = rig_new(plan, &world, kinds);
 	uint64_t moments;
@@ -93,10 +96,12 @@ static uint64_t walk_once(const struct walk *w, const struct step_kind *const *k
 static void say_difference(const struct walk *w, enum rig_death how, uint64_t at, uint64_t n, const struct end *x,
 			   const struct end *calm)
 {
-	print_error("%s: killed %s moment %llu of %llu: %s, weights %d/%d, %d stacks, %d tasks; undisturbed: %s, %d/%d, %d, %d (%s)\n",
+	print_error("%s: killed %s moment %llu of %llu: %s, weights %d/%d, %d stacks, %d tasks, %d copies, %s, %.0f lost; "
+		    "undisturbed: %s, %d/%d, %d, %d, %d, %s, %.0f (%s)\n",
 		    w->name, how == RIG_BEFORE ? "before" : "after", (unsigned long long)at, (unsigned long long)n,
-		    run_state_name(x->state), x->blue, x->green, x->stacks, x->blue_tasks, run_state_name(calm->state),
-		    calm->blue, calm->green, calm->stacks, calm->blue_tasks, x->why);
+		    run_state_name(x->state), x->blue, x->green, x->stacks, x->blue_tasks, x->copies,
+		    x->read_only ? "read-only" : "writable", x->lost, run_state_name(calm->state), calm->blue, calm->green,
+		    calm->stacks, calm->blue_tasks, calm->copies, calm->read_only ? "read-only" : "writable", calm->lost, x->why);
 }
 
 /* Death before moment k+1 leaves the same journal and the same world as death
@@ -162,6 +167,21 @@ static int differing_ends(const struct walk *w, const struct step_kind *const *k
 #define APPROVE ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT5M\",\"default\":\"promote\"}"
 #define NOBODY ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT5M\",\"default\":\"rollback\"}"
 #define RETIRE ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT1M\",\"quiet_periods\":2,\"how\":\"scale-down\"}"
+#define BLUE_JSON "\"blue\":\"tests/unit/schema-blue.json\",\"green\":\"tests/unit/schema-green.json\""
+#define GATE ",{\"id\":\"gate\",\"do\":\"schema\",\"kind\":\"freeze\"," BLUE_JSON ",\"host\":\"wiki.internal\",\"name\":\"wiki\"}"
+#define COPY ",{\"id\":\"copy\",\"do\":\"database\",\"how\":\"blue-green\",\"source\":\"wiki\"}"
+#define LOCK "\"cluster\":\"wiki\",\"task_definition\":\"wiki\",\"container\":\"mediawiki\",\"file\":\"/lock\",\"url\":\"https://wiki.example.org\",\"answers\":1"
+#define FREEZE ",{\"id\":\"freeze\",\"do\":\"freeze\"," LOCK "}"
+#define CLONE ",{\"id\":\"copy\",\"do\":\"database\",\"how\":\"clone\",\"source\":\"wiki\",\"instance_class\":\"db.r6g.large\",\"source_host\":\"wiki.internal\"}"
+#define CUT ",{\"id\":\"cut\",\"do\":\"database\",\"how\":\"detach\",\"host\":\"${copy.Endpoint}\",\"source_host\":\"wiki.internal\"}"
+#define UPDATE ",{\"id\":\"update\",\"do\":\"task\",\"cluster\":\"wiki\",\"task_definition\":\"wiki\",\"container\":\"mediawiki\",\"command\":[\"php\",\"maintenance/run.php\",\"update\"],\"judge\":\"updated\"}"
+#define UPDATED ",{\"id\":\"updated\",\"do\":\"schema\",\"kind\":\"freeze\",\"fits\":\"green\"," BLUE_JSON ",\"host\":\"${copy.Endpoint}\",\"name\":\"wiki\"}"
+#define SAME ",{\"id\":\"updated\",\"do\":\"schema\",\"kind\":\"freeze\",\"fits\":\"green\"," BLUE_JSON ",\"host\":\"wiki.internal\",\"name\":\"wiki\"}"
+#define ALL ",{\"id\":\"all\",\"do\":\"shift\",\"weight\":\"100%\",\"bake\":\"PT1M\"}"
+#define THAW ",{\"id\":\"thaw\",\"do\":\"thaw\"," LOCK "}"
+#define REST ALL THAW PROMOTE
+#define NO ",{\"id\":\"no\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT10S\",\"default\":\"rollback\"}"
+#define TASK ",{\"id\":\"task\",\"do\":\"task\",\"cluster\":\"wiki\",\"task_definition\":\"wiki\",\"container\":\"mediawiki\",\"command\":[\"php\",\"maintenance/runJobs.php\"]}"
 #define STACK ",{\"id\":\"green\",\"do\":\"stack\",\"stack\":\"wiki-green\",\"template\":\"tests/unit/green.json\"}"
 
 static const struct walk walks[] = {
@@ -178,6 +198,25 @@ static const struct walk walks[] = {
 	{ "shift and promote", LOOK SHIFT PROMOTE, NULL, NULL, 0, RUN_PROMOTED },
 	{ "promote, back", LOOK PROMOTE, NULL, "rollback", 60, RUN_ROLLED_BACK },
 	{ "retire", LOOK PROMOTE RETIRE, NULL, NULL, 0, RUN_PROMOTED },
+	{ "schema", LOOK GATE, NULL, NULL, 0, RUN_PROMOTED },
+	{ "copy", LOOK COPY, NULL, NULL, 0, RUN_PROMOTED },
+	{ "task", LOOK TASK, NULL, NULL, 0, RUN_PROMOTED },
+	{ "freeze, back", LOOK FREEZE NO REST, NULL, NULL, 0, RUN_ROLLED_BACK },
+	{ "thaw", LOOK FREEZE PROMOTE THAW, NULL, NULL, 0, RUN_PROMOTED },
+	{ "clone, back", LOOK FREEZE CLONE NO REST, NULL, NULL, 0, RUN_ROLLED_BACK },
+	{ "cut, back", LOOK COPY FREEZE CUT NO REST, NULL, NULL, 0, RUN_ROLLED_BACK },
+	{ "update killed, back", LOOK FREEZE UPDATE SAME NO REST, "update", NULL, 0, RUN_ROLLED_BACK },
+};
+
+/* Whole upgrades take long: make soak, CUTOVER_CRASH_ALL=1. */
+static const struct walk long_walks[] = {
+	{ "upgrade", LOOK GATE COPY FREEZE CUT UPDATE UPDATED REST, NULL, NULL, 0, RUN_PROMOTED },
+	{ "upgrade by a clone", LOOK FREEZE CLONE UPDATE UPDATED REST, NULL, NULL, 0, RUN_PROMOTED },
+	{ "update killed", LOOK COPY FREEZE CUT UPDATE UPDATED REST, "update", NULL, 0, RUN_PROMOTED },
+	{ "update broken, back", LOOK COPY FREEZE CUT UPDATE UPDATED REST, "schema", NULL, 0, RUN_ROLLED_BACK },
+	{ "upgrade, back", LOOK FREEZE CLONE UPDATE UPDATED SHIFT REST, "errors", NULL, 0, RUN_ROLLED_BACK },
+	{ "copy lags, back", LOOK COPY FREEZE CUT UPDATE UPDATED REST, "lag", NULL, 0, RUN_ROLLED_BACK },
+	{ "bad after the door", LOOK COPY FREEZE CUT UPDATE UPDATED REST, "late", NULL, 0, RUN_FROZEN },
 };
 
 static void killed_anywhere_the_end_is_the_same(void **state)
@@ -258,14 +297,23 @@ static void a_step_that_journals_after_its_change_is_caught(void **state)
 	assert_int_equal(differing_with(sound_advance), 0);
 }
 
+static struct CMUnitTest walk_test(const struct walk *w)
+{
+	return (struct CMUnitTest){ w->name, killed_anywhere_the_end_is_the_same, NULL, NULL, (void *)w };
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[COUNT(walks) + 1];
+	struct CMUnitTest tests[COUNT(walks) + COUNT(long_walks) + 1] = {
+		cmocka_unit_test(a_step_that_journals_after_its_change_is_caught),
+	};
+	size_t n = 1;
 
 	if (getenv("CUTOVER_WALK"))
 		cmocka_set_test_filter(getenv("CUTOVER_WALK"));
 	for (size_t i = 0; i < COUNT(walks); i++)
-		tests[i] = (struct CMUnitTest){ walks[i].name, killed_anywhere_the_end_is_the_same, NULL, NULL, (void *)&walks[i] };
-	tests[COUNT(walks)] = (struct CMUnitTest)cmocka_unit_test(a_step_that_journals_after_its_change_is_caught);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+		tests[n++] = walk_test(&walks[i]);
+	for (size_t i = 0; i < COUNT(long_walks) && getenv("CUTOVER_CRASH_ALL"); i++)
+		tests[n++] = walk_test(&long_walks[i]);
+	return _cmocka_run_group_tests("tests", tests, n, NULL, NULL);
 }

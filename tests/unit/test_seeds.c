@@ -45,6 +45,36 @@ static void add_shifts(struct buf *b)
 				 weights[i], (int)dice(6) + 1);
 }
 
+#define LOCK "\"cluster\":\"wiki\",\"task_definition\":\"wiki\",\"container\":\"mediawiki\",\"file\":\"/lock\",\"url\":\"https://wiki.example.org\",\"answers\":1"
+#define GATE "\"do\":\"schema\",\"kind\":\"freeze\",\"blue\":\"tests/unit/schema-blue.json\",\"green\":\"tests/unit/schema-green.json\",\"name\":\"wiki\""
+
+/* The schema changes: a copy, a freeze, the update, and the door behind it. */
+static void add_upgrade(struct buf *b, bool clone)
+{
+	buf_adds(b, ",{\"id\":\"gate\"," GATE ",\"host\":\"wiki.internal\"}");
+	if (!clone)
+		buf_adds(b, ",{\"id\":\"copy\",\"do\":\"database\",\"how\":\"blue-green\",\"source\":\"wiki\"}");
+	buf_adds(b, ",{\"id\":\"freeze\",\"do\":\"freeze\"," LOCK "}");
+	if (clone)
+		buf_adds(b, ",{\"id\":\"copy\",\"do\":\"database\",\"how\":\"clone\",\"source\":\"wiki\",\"instance_class\":\"db.r6g.large\",\"source_host\":\"wiki.internal\"}");
+	else
+		buf_adds(b, ",{\"id\":\"cut\",\"do\":\"database\",\"how\":\"detach\",\"host\":\"${copy.Endpoint}\",\"source_host\":\"wiki.internal\"}");
+	buf_adds(b, ",{\"id\":\"update\",\"do\":\"task\",\"cluster\":\"wiki\",\"task_definition\":\"wiki\",\"container\":\"mediawiki\",\"command\":[\"php\",\"maintenance/run.php\",\"update\"],\"judge\":\"updated\"}"
+		 ",{\"id\":\"updated\"," GATE ",\"fits\":\"green\",\"host\":\"${copy.Endpoint}\"}");
+}
+
+static char *random_upgrade(void)
+{
+	autobuf struct buf b = BUF_MAX(8192);
+
+	buf_adds(&b, "{\"id\":\"look\",\"do\":\"preflight\"}");
+	add_upgrade(&b, dice(2));
+	add_shifts(&b);
+	buf_adds(&b, ",{\"id\":\"all\",\"do\":\"shift\",\"weight\":\"100%\",\"bake\":\"PT1M\"},{\"id\":\"thaw\",\"do\":\"thaw\"," LOCK "}");
+	buf_addf(&b, ",{\"id\":\"promote\",\"do\":\"promote\",\"bake\":\"PT%dM\"}", (int)dice(5) + 1);
+	return rig_plan(b.p);
+}
+
 static char *random_plan(void)
 {
 	autobuf struct buf b = BUF_MAX(8192);
@@ -134,6 +164,21 @@ static bool check_weights(struct rig *r, const struct run *run, const struct sim
 	}
 }
 
+/* Writes accepted before the freeze are all where users are now, and none twice. */
+static bool check_edits(struct rig *r, const struct run *run, const struct sim_truth *t)
+{
+	bool back = run->state == RUN_ROLLED_BACK || run->state == RUN_REFUSED;
+
+	if (t->edits_in_copy > t->edits)
+		return broken(r, "the copy has %.0f edits, and only %.0f were made", t->edits_in_copy, t->edits);
+	if (run->state != RUN_FROZEN && t->lost > 0)
+		return broken(r, "%.0f edits are lost", t->lost);
+	if (run->state != RUN_FROZEN && t->read_only)
+		return broken(r, "%s, and the wiki is read-only still", run_state_name(run->state));
+	/* What was clear before the door must be closed: green took no edit. */
+	return !back || t->edits_of_green <= 0 || broken(r, "went back over %.0f edits made on green", t->edits_of_green);
+}
+
 static bool check_journal(struct rig *r, const struct run *run)
 {
 	autorun struct run *again = NULL;
@@ -158,7 +203,7 @@ static bool check(struct rig *r)
 	/* poll 30 s; a look may be slowed by retries of several calls */
 	if (r->longest_gap > 240000)
 		broken(r, "nobody looked at green for %lld s", (long long)(r->longest_gap / 1000));
-	return check_weights(r, run, &t) && check_journal(r, run) && !r->broken[0];
+	return check_weights(r, run, &t) && check_edits(r, run, &t) && check_journal(r, run) && !r->broken[0];
 }
 
 /* --- one seed ----------------------------------------------------------------------------------- */
@@ -184,7 +229,8 @@ static bool one_seed(uint64_t seed, bool verbose, int *outcome)
 	bool ok;
 
 	state = seed * 7919;
-	plan = random_plan();
+	world.upgrade = dice(10) == 0;
+	plan = world.upgrade ? random_upgrade() : random_plan();
 	world.fault = dice(2) ? faults[dice(nfaults)].name : NULL;
 	world.requests_per_s = 5.0 * (double)(1 + dice(100));
 	r = rig_new(plan, &world, step_kinds);
