@@ -41,9 +41,20 @@ SIMPLE = {'Sum': sum, 'SampleCount': len, 'Minimum': min, 'Maximum': max,
           'Average': lambda v: sum(v) / len(v)}
 
 
+def within(name, values):
+    """The values in a range such as (:1.5), (0.1:) or (0.1:1.5): above the first, up to the second."""
+    low, high = (float(v) if v else default for v, default in zip(name[3:-1].split(':'), (-math.inf, math.inf)))
+    return [v for v in values if low < v <= high]
+
+
+RANGES = {'PR': lambda inside, values: 100 * len(inside) / len(values), 'TC': lambda inside, values: len(inside)}
+
+
 def statistic(name, values):
     if name in SIMPLE:
         return float(SIMPLE[name](values))
+    if re.fullmatch(r'(PR|TC)\((\d+(\.\d{1,10})?)?:(\d+(\.\d{1,10})?)?\)', name) and name[3:-1] != ':':
+        return float(RANGES[name[:2]](within(name, values), values))
     match = re.fullmatch(r'p(\d{1,2}(?:\.\d{1,2})?|100)', name)
     if not match:
         raise invalid(f"The value {name} for parameter Stat is not supported.")

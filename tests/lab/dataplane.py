@@ -12,6 +12,7 @@ import threading
 import time
 
 import elb
+from aws_api import REGION
 from procs import Loop, free_port, wait_port
 
 GROUPS = 4        # backends: blue, green, and greens of later attempts
@@ -215,13 +216,19 @@ class DataPlane:
             names.append('TargetConnectionErrorCount')
         for name in names:
             self.metrics.add('AWS/ApplicationELB', name, both, 1, at)
+            self.metrics.add('AWS/ApplicationELB', name, {'AvailabilityZone': zone_of(server), **both}, 1, at)
             self.metrics.add('AWS/ApplicationELB', name, balancer, 1, at)
         if from_target and names and int(response_ms) >= 0:
-            for dims in (both, balancer):
+            for dims in (both, {'AvailabilityZone': zone_of(server), **both}, balancer):
                 self.metrics.add('AWS/ApplicationELB', 'TargetResponseTime', dims, int(response_ms) / 1000, at)
         if not (from_target and names) and status[0] == '5':
             for name in ('HTTPCode_ELB_5XX_Count', f'HTTPCode_ELB_{status}_Count'):
                 self.metrics.add('AWS/ApplicationELB', name, balancer, 1, at)
+
+
+def zone_of(server):
+    """Targets take turns in two zones: t0 in the first, t1 in the second."""
+    return REGION + 'ab'[int(server.removeprefix('t')) % 2 if server.removeprefix('t').isdigit() else 0]
 
 
 def admin(path, *lines):

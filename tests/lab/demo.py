@@ -35,6 +35,11 @@ def errors(run):
         run.lab.ecs.inject(name, err=300)
 
 
+def few(run):
+    for name in run.lab.green_services():
+        run.lab.ecs.inject(name, err=20)
+
+
 def slow(run):
     for name in run.lab.green_services():
         run.lab.ecs.inject(name, delay=1500)
@@ -65,6 +70,7 @@ def foreign(run):
 FAULTS = {
     '': Fault('no fault', PROMOTED, None),
     'errors': Fault('30 % of what green answers is a 500', ROLLED_BACK, errors, hits_users=True),
+    'few': Fault('2 % of what green answers is a 500', ROLLED_BACK, few, hits_users=True),
     'slow': Fault('green takes 1.5 s longer', ROLLED_BACK, slow),
     'dead': Fault("green's processes are killed and do not come back", ROLLED_BACK, dead, hits_users=True),
     'api': Fault('15 % of the calls to AWS are throttled, fail, are cut or lose their answer', PROMOTED, api, at_start=True),

@@ -29,8 +29,14 @@ class Statistics(unittest.TestCase):
         for name, value in (('Sum', 6), ('Average', 2), ('Minimum', 1), ('Maximum', 3), ('SampleCount', 3)):
             self.assertEqual(cloudwatch.statistic(name, [3, 1, 2]), value)
 
+    def test_ranges(self):
+        values = [0.5, 1.5, 2, 3]
+        for name, value in (('PR(:1.5)', 50), ('PR(1.5:)', 50), ('PR(0.5:2)', 50), ('PR(:9)', 100), ('PR(9:)', 0),
+                            ('TC(:1.5)', 2), ('TC(1.5:)', 2), ('TC(0.005:0.030)', 0)):
+            self.assertEqual(cloudwatch.statistic(name, values), value, name)
+
     def test_unknown_ones(self):
-        for name in ('p101', 'q50', 'sum', 'tm90', ''):
+        for name in ('p101', 'q50', 'sum', 'tm90', '', 'PR(:)', 'PR(1)', 'PR(:x)', 'TC:1'):
             with self.assertRaises(Exception):
                 cloudwatch.statistic(name, [1])
 
