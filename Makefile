@@ -69,7 +69,7 @@ build/asan/tests/test_%: build/asan/tests/test_%.o $(UNIT_HELP) $(ASAN_LIB)
 units: $(UNIT:%=build/asan/tests/%)
 asan: $(ASAN_LIB) units
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build/release build/asan build/analyze build/tidy build/fuzz -name '*.d' -type f 2>/dev/null)
 
 # --- what must be installed --------------------------------------------------
 build/.deps-build: tests/deps
@@ -107,9 +107,10 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libcutover.a
 	$(Q)clang $(filter-out -Werror,$(base_cflags)) -Wno-unknown-warning-option -O1 -fsanitize=fuzzer,address,undefined -o $@ $< \
 		build/fuzz/libcutover.a $(base_libs)
 
-soak: units
+soak: build/cutover units
 	$(Q)CUTOVER_SEEDS=$(or $(N),20000) CUTOVER_FIRST_SEED=$(or $(SEED),1) build/asan/tests/test_seeds
 	$(Q)CUTOVER_CRASH_ALL=1 build/asan/tests/test_crash
+	$(Q)SCHEMA_LONG=1 tests/parts/schema
 
 # --- static analysis ------------------------------------------------------------
 # A stamp for each source: what has not changed since is not looked at again.
