@@ -1,8 +1,11 @@
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
 #include "cli/cli.h"
 #include "cli/explain.h"
 #include "cli/facts.h"
 #include "cli/load.h"
+#include "cli/past.h"
 #include "engine/step.h"
 #include "plan/plan.h"
 
@@ -174,7 +177,7 @@ static void print_sight(const struct stage *g, size_t n, double rate)
 		printf(low ? "  With %g a second, what is marked ! or never is not reached: such a stage is lengthened (GOOD) or watched without that rule.\n"
 			   : "  With %g a second every rule can speak in every stage.\n", rate);
 	else
-		puts("  `--rpm N --error-rate P` says what that means for your wiki, and which faults each stage can see.");
+		puts("  `--rpm N --error-rate P` (or `--traffic live`) says what that means for your wiki, and which faults each stage can see.");
 }
 
 static void print_stages(const struct plan *p, double rate)
@@ -262,6 +265,7 @@ static double share_of(const char *s)
 }
 
 #define SUPPOSED_ERRORS .001
+#define LIVE_DAYS 14
 
 /* Exit code; what is not known stays 0. */
 static int take_traffic(const struct cli *c, struct traffic *t)
@@ -274,6 +278,8 @@ static int take_traffic(const struct cli *c, struct traffic *t)
 	t->per_minute = number_of(c, "rpm", 6e8);
 	if (t->per_minute < 0)
 		return cli_usage(c, "--rpm takes a number above 0");
+	if (cli_opt(c, "traffic") && (strcmp(cli_opt(c, "traffic"), "live") != 0 || per_second > 0 || t->per_minute > 0))
+		return cli_usage(c, "--traffic takes \"live\", and no other number of requests beside it");
 	if (per_second > 0 && t->per_minute > 0)
 		return cli_usage(c, "--rpm and --requests-per-second say the same thing: give one of them");
 	t->per_second = per_second > 0 ? per_second : t->per_minute / 60;
@@ -284,15 +290,38 @@ static int take_traffic(const struct cli *c, struct traffic *t)
 	return CUTOVER_EXIT_OK;
 }
 
+/* What CloudWatch says of blue, where nothing was given. */
+static int read_traffic(const struct cli *c, const struct plan *p, struct traffic *t)
+{
+	int64_t now = clock_wall(&clock_real);
+	autoclient struct client *client = NULL;
+	struct past_rates r;
+	struct err e = { 0 };
+
+	if (client_open(p->region, &client, &e) ||
+	    past_rates(client_aws(client), p, now - LIVE_DAYS * 86400000LL, now - 3600000, &r, &e)) {
+		err_wrap(&e, "reading blue's traffic");
+		return cli_fail(&e);
+	}
+	t->per_minute = r.per_minute;
+	t->per_second = r.per_minute / 60;
+	if (!cli_opt(c, "error-rate"))
+		t->errors = r.errors;
+	snprintf(t->source, sizeof t->source, "blue's median hour of %.0f; the quietest had %.0f a minute, the busiest %.0f", r.hours,
+		 r.quiet, r.busy);
+	return CUTOVER_EXIT_OK;
+}
+
 static int run(struct cli *c)
 {
 	autoplan struct plan *p = NULL;
 	struct traffic t = { 0 };
 	int rc = take_traffic(c, &t);
 
-	if (rc)
-		return rc;
-	rc = load_plan(c, &p);
+	if (!rc)
+		rc = load_plan(c, &p);
+	if (!rc && cli_opt(c, "traffic"))
+		rc = read_traffic(c, p, &t);
 	if (rc)
 		return rc;
 	return c->json ? print_json(p, &t) : print_text(p, &t);
@@ -304,6 +333,7 @@ const struct cli_command cli_explain = {
 	.options = (const struct cli_option[]){
 		{ "rpm", "N", "requests a minute the wiki gets: says what each stage can show in time, and see" },
 		{ "requests-per-second", "N", "the same by the second, without what the judge can see" },
+		{ "traffic", "live", "read both from CloudWatch: blue's last two weeks" },
 		{ "error-rate", "P", "share of them that fails today, 0.1% or 0.001; 0.1% when not given" }, { 0 } },
-	.detail = "Reads the file only: no network, no journal.",
+	.detail = "Reads the file only: no network, no journal; with --traffic live CloudWatch, too.",
 };

@@ -32,33 +32,41 @@ static int periods(int64_t ms, const struct plan *p)
 	return n < LONGEST ? (int)n : LONGEST;
 }
 
-static void take_stages(struct exposure *x, const struct plan *p, const struct stage *g, size_t n)
+void explain_stages(const struct plan *p, struct power_plan *out, struct stage *g, const struct stage *from[JUDGE_STAGES])
 {
-	for (size_t i = 0; i < n && x->plan.stages < JUDGE_STAGES; i++) {
-		if (g[i].permille <= 0)
+	int64_t lag = p->watch.lag_ms > 0 ? p->watch.lag_ms : 2 * p->watch.period_ms;
+	size_t n = facts_stages(p, g);
+
+	memset(out, 0, sizeof *out);
+	out->tune = p->watch.tuning;
+	out->metrics = 1U << JUDGE_ERRORS | 1U << JUDGE_LATENCY;
+	out->lag = periods(lag + p->watch.period_ms - 1, p);
+	out->hold = periods(p->watch.hold_limit_ms, p);
+	for (size_t i = 0; i < n && !out->automatic && out->stages < JUDGE_STAGES; i++) {
+		out->automatic = *json_str(g[i].step->params, "stages", "") != '\0';
+		if (g[i].permille <= 0 && !out->automatic)
 			continue;
-		x->from[x->plan.stages] = &g[i];
-		x->plan.stage[x->plan.stages++] = (struct power_stage){ g[i].permille / 1000.0, periods(g[i].least_ms, p) };
+		from[out->stages] = &g[i];
+		out->longest = periods(g[i].step->timeout_ms, p);
+		out->stage[out->stages++] = (struct power_stage){ g[i].permille / 1000.0, periods(g[i].least_ms, p) };
 	}
+	if (out->automatic)
+		from[0] = from[out->stages - 1];
+	if (out->automatic)
+		out->stages = 1;
 }
 
 /* False: the plan gives green no weight. */
-static bool ask(struct exposure *x, const struct plan *p, const struct traffic *t, const struct stage *g, size_t n)
+static bool ask(struct exposure *x, const struct plan *p, const struct traffic *t, struct stage *g)
 {
-	int64_t lag = p->watch.lag_ms > 0 ? p->watch.lag_ms : 2 * p->watch.period_ms;
-
-	memset(x, 0, sizeof *x);
+	explain_stages(p, &x->plan, g, x->from);
 	x->minutes = (double)p->watch.period_ms / 60000;
-	judge_tuning_usual(&x->plan.tune);
 	x->plan.requests = t->per_minute * x->minutes;
 	x->plan.errors = t->errors;
-	x->plan.metrics = 1U << JUDGE_ERRORS | 1U << JUDGE_LATENCY;
-	x->plan.lag = periods(lag + p->watch.period_ms - 1, p);
-	x->plan.hold = periods(p->watch.hold_limit_ms, p);
-	take_stages(x, p, g, n);
 	if (!x->plan.stages)
 		return false;
-	power_look(&x->plan, x->sight);
+	if (!x->plan.automatic)
+		power_look(&x->plan, x->sight);
 	for (int f = 0; f < POWER_FAULTS; f++)
 		power_try(&x->plan, &power_faults[f], &x->run[f]);
 	return true;
@@ -82,7 +90,7 @@ static bool is_folklore(const struct exposure *x, int s)
 /* The first stage that sees the fault within its bake; -1: none. */
 static int first_sight(const struct exposure *x, int f)
 {
-	for (int s = 0; s < x->plan.stages; s++)
+	for (int s = 0; s < x->plan.stages && !x->plan.automatic; s++)
 		if (x->sight[s][f].found >= POWER_SURE)
 			return s;
 	return -1;
@@ -128,8 +136,9 @@ static void print_sights(const struct exposure *x)
 
 static void print_harm(const struct exposure *x)
 {
-	printf("\n  a fault from green's first request on, stages lengthened as the judge says\n  %-8s %12s %10s %10s %10s %12s %14s\n",
-	       "fault", "green fails", "taken back", "held", "promoted", "failed (mean)", "9 of 10 below");
+	printf("\n  a fault from green's first request on%s\n  %-8s %12s %10s %10s %10s %12s %14s\n",
+	       x->plan.automatic ? "" : ", stages lengthened as the judge says", "fault", "green fails", "taken back", "held", "promoted",
+	       "failed (mean)", "9 of 10 below");
 	for (int f = 1; f < POWER_FAULTS; f++)
 		if (is_fault(x, f))
 			printf("  %-8s %11.3g%% %9.0f%% %9.0f%% %9.0f%% %13.0f %14.0f\n", power_faults[f].name,
@@ -160,7 +169,9 @@ static void say_fault(const struct exposure *x, int f)
 
 	snprintf(name, sizeof name, power_faults[f].ratio > 0 ? "%s of %.3g%%" : "%s", power_faults[f].name, 100 * x->plan.errors);
 	time_said(x, r->after, after);
-	if (r->after >= 0)
+	if (r->after >= 0 && x->plan.automatic)
+		say("%s, with 80 %% power: after %s", name, after);
+	else if (r->after >= 0)
 		say("%s, with 80 %% power: after %s, in %s (%g%%)%s", name, after, x->from[r->stage]->step->id,
 		    100 * x->plan.stage[r->stage].weight, s < 0 ? "; no bake is long enough for it, what is held is" : "");
 	else if (s >= 0)
@@ -168,7 +179,7 @@ static void say_fault(const struct exposure *x, int f)
 	else if (r->promoted > WORTH_SAYING)
 		say("%s CANNOT BE SEEN with this traffic: %.0f %% of such greens are promoted", name, 100 * r->promoted);
 	else
-		say("%s is not found with 80 %% power by any stage; %.0f %% are taken back, %.0f %% held until the limit", name,
+		say("%s is not found with 80 %% power; %.0f %% are taken back, %.0f %% held until the limit", name,
 		    100 * r->found, 100 * r->held);
 }
 
@@ -183,7 +194,10 @@ static void say_healthy(const struct exposure *x)
 	time_said(x, r->took, took);
 	time_said(x, least, bakes);
 	if (r->took < 0)
-		say("a healthy green does not get through: no stage shows enough before the hold limit; give it more time or traffic");
+		say("a healthy green does not get through: it cannot show enough before the hold limit; give it more time or traffic");
+	else if (x->plan.automatic)
+		say("a healthy green gets through in %s in %.0f %% of the worlds, and has then shown that it does not fail %.2g%% more of "
+		    "its requests than blue", took, 100 * r->promoted, 100 * fmin(r->excess[0], 1));
 	else
 		say("a healthy green gets through in %s (the bakes alone take %s) in %.0f %% of the worlds, and has then shown that it "
 		    "does not fail %.2g%% more of its requests than blue", took, bakes, 100 * r->promoted,
@@ -206,19 +220,21 @@ void explain_judge(const struct plan *p, const struct traffic *t)
 	autofree struct stage *g = xcalloc(p->nsteps, sizeof *g);
 	autofree struct exposure *x = xcalloc(1, sizeof *x);
 
-	if (!ask(x, p, t, g, facts_stages(p, g)))
+	if (!ask(x, p, t, g))
 		return;
-	printf("\njudge: what it can see at %.4g requests a minute of which %.3g%% fail (%s)\n", t->per_minute, 100 * t->errors,
-	       t->source);
-	puts("  the judge itself, in simulated worlds; the fault begins with the stage");
-	print_sights(x);
+	printf("\njudge: what it can see at %.*f requests a minute of which %.3g%% fail (%s)\n", t->per_minute < 10 ? 2 : 0,
+	       t->per_minute, 100 * t->errors, t->source);
+	puts(x->plan.automatic ? "  the judge itself, in simulated worlds, with the weights that it gives itself" :
+				 "  the judge itself, in simulated worlds; the fault begins with the stage");
+	if (!x->plan.automatic)
+		print_sights(x);
 	print_harm(x);
 	putchar('\n');
 	for (int f = 1; f < POWER_FAULTS; f++)
 		if (is_fault(x, f))
 			say_fault(x, f);
 	say_healthy(x);
-	for (int s = 0; s < x->plan.stages; s++)
+	for (int s = 0; s < x->plan.stages && !x->plan.automatic; s++)
 		say_folklore(x, s);
 }
 
@@ -233,7 +249,7 @@ static json_t *sights_json(const struct exposure *x)
 {
 	json_t *list = json_array();
 
-	for (int s = 0; s < x->plan.stages; s++) {
+	for (int s = 0; s < x->plan.stages && !x->plan.automatic; s++) {
 		json_t *faults = json_object();
 
 		for (int f = 1; f < POWER_FAULTS; f++)
@@ -265,7 +281,7 @@ json_t *explain_judge_json(const struct plan *p, const struct traffic *t)
 	autofree struct stage *g = xcalloc(p->nsteps, sizeof *g);
 	autofree struct exposure *x = xcalloc(1, sizeof *x);
 
-	if (t->per_minute <= 0 || !ask(x, p, t, g, facts_stages(p, g)))
+	if (t->per_minute <= 0 || !ask(x, p, t, g))
 		return json_null();
 	return json_pack("{s:f, s:f, s:s, s:o, s:o}", "requests_per_minute", t->per_minute, "error_rate", t->errors, "source",
 			 t->source, "stages", sights_json(x), "faults", runs_json(x));

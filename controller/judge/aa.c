@@ -125,6 +125,20 @@ static void pass(struct drive *d, int stage, double weight)
 	judge_poll(&d->judge, d->now, stage, weight, &d->answer);
 }
 
+/* False: it has ended. */
+static bool goes_on(struct drive *d, int stage, double weight, struct aa_outcome *out)
+{
+	if (d->start + d->now >= d->past->n) {
+		out->end = AA_ENDS;
+		return false;
+	}
+	pass(d, stage, weight);
+	out->log_e = fmax(out->log_e, d->answer.log_e);
+	if (d->answer.kind == VERDICT_BAD)
+		out->end = AA_BACK;
+	return d->answer.kind != VERDICT_BAD;
+}
+
 /* A stage is left when its bake is over and the judge lets go. */
 static bool stay(struct drive *d, int stage, struct aa_outcome *out)
 {
@@ -132,16 +146,8 @@ static bool stay(struct drive *d, int stage, struct aa_outcome *out)
 	int longest = s->bake + d->plan->hold;
 
 	for (int i = 1; i <= longest; i++) {
-		if (d->start + d->now >= d->past->n) {
-			out->end = AA_ENDS;
+		if (!goes_on(d, stage, s->weight, out))
 			return false;
-		}
-		pass(d, stage, s->weight);
-		out->log_e = fmax(out->log_e, d->answer.log_e);
-		if (d->answer.kind == VERDICT_BAD) {
-			out->end = AA_BACK;
-			return false;
-		}
 		if (i >= s->bake && d->answer.kind == VERDICT_GOOD)
 			return true;
 	}
@@ -149,9 +155,22 @@ static bool stay(struct drive *d, int stage, struct aa_outcome *out)
 	return longest < 1;
 }
 
+/* Weights of its own: until it promotes. */
+static bool ramp(struct drive *d, struct aa_outcome *out)
+{
+	for (int i = 0; i < d->plan->longest; i++) {
+		if (!goes_on(d, 0, d->answer.weight, out))
+			return false;
+		if (d->answer.promote)
+			return true;
+	}
+	out->end = AA_HELD;
+	return false;
+}
+
 static void begin(struct drive *d)
 {
-	struct judge_stages s = { .n = d->plan->stages };
+	struct judge_stages s = { .n = d->plan->stages, .automatic = d->plan->automatic };
 	struct judge_history h;
 
 	for (int i = 0; i < s.n; i++)
@@ -168,7 +187,7 @@ void aa_try(const struct power_plan *p, const struct aa_past *past, int start, u
 	begin(&d);
 	*out = (struct aa_outcome){ .log_e = -INFINITY };
 	for (out->stage = 0; out->stage < p->stages; out->stage++)
-		if (!stay(&d, out->stage, out))
+		if (!(p->automatic ? ramp(&d, out) : stay(&d, out->stage, out)))
 			break;
 	if (out->stage == p->stages)
 		out->end = AA_THROUGH;

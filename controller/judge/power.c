@@ -44,7 +44,7 @@ static void fill_history(struct judge_history *h, const struct power_plan *p, ui
 
 static void world_begin(struct world *w, const struct power_plan *p, int number)
 {
-	struct judge_stages s = { .n = p->stages };
+	struct judge_stages s = { .n = p->stages, .automatic = p->automatic };
 	struct judge_history h;
 
 	memset(w, 0, sizeof *w);
@@ -76,10 +76,16 @@ static void show(struct world *w, int period)
 			judge_see(&w->judge, (enum judge_colour)c, w->now, &w->late[period % JUDGE_RING][c]);
 }
 
+static double weight_at(const struct world *w, const struct power_plan *p, int stage)
+{
+	return p->automatic ? w->answer.weight : p->stage[stage].weight;
+}
+
 /* One more period at this stage; true when green is taken back at its end. */
 static bool pass(struct world *w, const struct power_plan *p, int stage, double green_rate)
 {
-	double all = chance_draw(&w->dice, p->requests * 1000, .001), green = chance_draw(&w->dice, all, p->stage[stage].weight);
+	double weight = weight_at(w, p, stage);
+	double all = chance_draw(&w->dice, p->requests * 1000, .001), green = chance_draw(&w->dice, all, weight);
 	struct judge_point *late = w->late[w->now % JUDGE_RING];
 
 	late[JUDGE_BLUE] = count(w, all - green, p->errors);
@@ -87,7 +93,7 @@ static bool pass(struct world *w, const struct power_plan *p, int stage, double 
 	w->harm += green * (green_rate - p->errors);
 	w->now++;
 	show(w, w->now - 1 - p->lag);
-	judge_poll(&w->judge, w->now, stage, p->stage[stage].weight, &w->answer);
+	judge_poll(&w->judge, w->now, stage, weight, &w->answer);
 	return w->answer.kind == VERDICT_BAD;
 }
 
@@ -197,6 +203,29 @@ static bool leave_stage(struct world *w, const struct power_plan *p, double rate
 	return longest < 1;
 }
 
+/* Weights of its own: until it promotes. */
+static void ramp(struct world *w, const struct power_plan *p, double rate, struct trip *t)
+{
+	t->end = HELD;
+	for (int i = 0; i < p->longest && t->end == HELD; i++)
+		if (pass(w, p, 0, rate))
+			t->end = FOUND;
+		else if (w->answer.promote)
+			t->end = THROUGH;
+	t->stage = t->end == THROUGH;
+	t->excess[0] = w->answer.excess;
+}
+
+static void climb(struct world *w, const struct power_plan *p, double rate, struct trip *t)
+{
+	for (t->stage = 0; t->stage < p->stages; t->stage++) {
+		if (!leave_stage(w, p, rate, t))
+			return;
+		t->end = THROUGH;
+		t->excess[t->stage] = w->answer.excess;
+	}
+}
+
 static struct trip travel(const struct power_plan *p, const struct power_fault *f, int number)
 {
 	struct trip t = { .end = THROUGH };
@@ -204,12 +233,7 @@ static struct trip travel(const struct power_plan *p, const struct power_fault *
 	struct world w;
 
 	world_begin(&w, p, number);
-	for (t.stage = 0; t.stage < p->stages; t.stage++) {
-		if (!leave_stage(&w, p, rate, &t))
-			break;
-		t.end = THROUGH;
-		t.excess[t.stage] = w.answer.excess;
-	}
+	(p->automatic ? ramp : climb)(&w, p, rate, &t);
 	t.took = w.now;
 	t.harm = w.harm;
 	return t;
@@ -273,12 +297,12 @@ static void sum_up(const struct trip *t, int n, int stages, struct power_run *ou
 void power_try(const struct power_plan *p, const struct power_fault *f, struct power_run *out)
 {
 	struct trip t[POWER_WORLDS];
-	int polls = 0, worlds;
+	int polls = p->automatic ? p->longest / 4 : 0, worlds;
 
 	for (int i = 0; i < p->stages; i++)
 		polls += p->stage[i].bake + p->hold / 2;
 	worlds = worlds_for(polls * 4);
 	for (int i = 0; i < worlds; i++)
 		t[i] = travel(p, f, i);
-	sum_up(t, worlds, p->stages, out);
+	sum_up(t, worlds, p->automatic ? 1 : p->stages, out);
 }

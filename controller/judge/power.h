@@ -26,6 +26,8 @@ struct power_plan {
 	double errors;     /* share of blue's that fail */
 	int lag;           /* periods from the end of one until it is read */
 	int hold;          /* periods a stage may be lengthened */
+	bool automatic;    /* the judge names the weights; then only `longest` counts of the stages */
+	int longest;       /* periods it may take until it promotes */
 	unsigned metrics;  /* as of judge_start */
 };
 
@@ -44,7 +46,7 @@ struct power_sight {
 	double found;      /* share of worlds */
 	double after;      /* periods until POWER_SURE of them had found it; negative: not within the bake */
 };
-/* out[stage][fault]; rows for p->stages. */
+/* out[stage][fault]; rows for p->stages. Not for weights of its own: there are no stages. */
 void power_look(const struct power_plan *p, struct power_sight out[][POWER_FAULTS]);
 
 /* A whole run, fault from green's first request on; stages are lengthened as
