@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import criteria
 import gates
@@ -61,10 +62,13 @@ def clean(kept, stacks):
     bare = {n: write('bare.' + n, without_parameters(s.resolved)) for n, s in one.items()}
     sources = {n: os.path.join(TEMPLATES, s.template) for n, s in one.items()}
     given = {n: ({k: str(v) for k, v in s.parameters.items()}, s.region) for n, s in one.items()}
-    lint = gates.lint(kept, {t: os.path.join(TEMPLATES, t) for t in template_names()})
-    guard = gates.own_guard(kept, files)
-    others = gates.control_tower(kept, files) + gates.nag(kept, bare) + gates.validate(kept, sources, given)
-    return lint, guard, others, {n: s.template[:-5] for n, s in one.items()}
+    with ThreadPoolExecutor(2) as pool:  # each waits for a program
+        runs = [pool.submit(*call) for call in (
+            (gates.nag, kept, bare), (gates.control_tower, kept, files),
+            (gates.lint, kept, {t: os.path.join(TEMPLATES, t) for t in template_names()}),
+            (gates.validate, kept, sources, given), (gates.own_guard, kept, files))]
+        nag, tower, lint, validate, guard = (r.result() for r in runs)
+    return lint, guard, tower + nag + validate, {n: s.template[:-5] for n, s in one.items()}
 
 
 # --- each guard rule passes and fails -------------------------------------------------------------
@@ -153,7 +157,7 @@ def mistakes(kept, stacks, world):
         if m.gate == 'resolve':
             caught = m.rule in m.refused
         elif m.gate == 'criterion':
-            caught = bool(criteria.CHECKS[int(m.rule)][1](changed(world, m)))
+            caught = bool(criteria.CHECKS[int(m.rule)][1](changed(world, m)))  # the world as it is passes
         else:
             # New over the clean template: a rule that fires there already catches nothing.
             before = {(f[0], f[2], f[3]) for f in world.everything if f[1] in (name_of(m.stack), m.template)}
