@@ -39,7 +39,7 @@ void explain_stages(const struct plan *p, struct power_plan *out, struct stage *
 
 	memset(out, 0, sizeof *out);
 	out->tune = p->watch.tuning;
-	out->metrics = 1U << JUDGE_ERRORS | 1U << JUDGE_LATENCY;
+	out->metrics = 1U << JUDGE_ERRORS | 1U << (p->watch.slow_ms > 0 ? JUDGE_SLOW : JUDGE_LATENCY);
 	out->lag = periods(lag + p->watch.period_ms - 1, p);
 	out->hold = periods(p->watch.hold_limit_ms, p);
 	for (size_t i = 0; i < n && !out->automatic && out->stages < JUDGE_STAGES; i++) {

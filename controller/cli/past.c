@@ -61,7 +61,8 @@ void client_close(struct client *c)
 struct asked {
 	struct cw_query q[GROUPS * METRICS];
 	struct cw_series s[GROUPS * METRICS];
-	char group[128], balancer[128], zone[ZONES][40];
+	char group[128], balancer[128], zone[ZONES][40], stat[32]; /* stat: of the response time */
+	bool counts_slow; /* ... which is how many of 100 were quick enough */
 };
 
 static int prepare(struct asked *k, const struct plan *p, struct err *e)
@@ -73,12 +74,16 @@ static int prepare(struct asked *k, const struct plan *p, struct err *e)
 	if (elb_group_dimension(p->blue.target_group, k->group, sizeof k->group, e) ||
 	    elb_balancer_dimension(p->rule, k->balancer, sizeof k->balancer, e))
 		return -1;
+	k->counts_slow = p->watch.slow_ms > 0;
+	snprintf(k->stat, sizeof k->stat, "%s", p->watch.latency_stat);
+	if (k->counts_slow) /* percentile rank, as in engine/evidence.c */
+		snprintf(k->stat, sizeof k->stat, "PR(:%g)", (double)p->watch.slow_ms / 1000);
 	for (int z = 0; z < ZONES; z++)
 		snprintf(k->zone[z], sizeof k->zone[z], "%.32s%c", p->region, (char)('a' + z));
 	for (int g = 0; g < GROUPS; g++)
 		for (int m = 0; m < METRICS; m++)
 			k->q[g * METRICS + m] = (struct cw_query){ .namespace = NAMESPACE, .metric = names[m], .group = k->group,
-				.balancer = k->balancer, .stat = m == LATENCY ? p->watch.latency_stat : "Sum",
+				.balancer = k->balancer, .stat = m == LATENCY ? k->stat : "Sum",
 				.zone = g ? k->zone[g - 1] : NULL };
 	return 0;
 }
@@ -99,20 +104,32 @@ static int ask(struct aws *a, struct asked *k, int groups, int64_t from, int64_t
 
 /* --- periods ----------------------------------------------------------------------------- */
 
-static void put(const struct cw_series *s, struct aa_period *at, int64_t from, int64_t period, int n, int metric)
+/* Requests come before what is a share of them. */
+static void put_time(struct aa_period *at, double v, bool counts_slow)
 {
+	if (!counts_slow)
+		at->latency = 1000 * v;
+	else if (v <= 100)
+		at->slow = round(fmax(at->requests, 0) * (1 - v / 100));
+}
+
+static void put(const struct asked *k, int series, struct aa_period *at, int64_t from, int64_t period, int n)
+{
+	const struct cw_series *s = &k->s[series];
+	int metric = series % METRICS;
+
 	for (size_t i = 0; i < s->n; i++) {
-		int64_t k = (s->points[i].at - from) / period;
+		int64_t place = (s->points[i].at - from) / period;
 		double v = s->points[i].value;
 
-		if (k < 0 || k >= n || !(v >= 0 && v < 1e12))
+		if (place < 0 || place >= n || !(v >= 0 && v < 1e12))
 			continue;
 		if (metric == REQUESTS)
-			at[k].requests = round(v);
+			at[place].requests = round(v);
 		else if (metric == LATENCY)
-			at[k].latency = 1000 * v;
+			put_time(&at[place], v, k->counts_slow);
 		else
-			at[k].errors += round(v);
+			at[place].errors += round(v);
 	}
 }
 
@@ -134,7 +151,7 @@ static int read_all(struct aws *a, struct asked *k, int64_t from, int n, int64_t
 			return -1;
 		for (int g = 0; g < groups; g++)
 			for (int m = 0; m < METRICS; m++)
-				put(&k->s[g * METRICS + m], out + (size_t)g * (size_t)n + at, start, period, size, m);
+				put(k, g * METRICS + m, out + (size_t)g * (size_t)n + at, start, period, size);
 		cw_series_free(k->s, (size_t)groups * METRICS);
 	}
 	for (int g = 0; g < groups; g++)

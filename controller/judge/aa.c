@@ -25,12 +25,14 @@ static struct aa_period thin(struct aa_period p, double share, uint64_t *dice)
 
 	p.requests = failed + chance_draw(dice, p.requests - p.errors, share);
 	p.errors = failed;
+	p.slow = fmin(chance_draw(dice, p.slow, share), p.requests);
 	return p;
 }
 
 static struct aa_period rest(struct aa_period all, struct aa_period part)
 {
-	return (struct aa_period){ all.requests - part.requests, all.errors - part.errors, all.latency };
+	return (struct aa_period){ all.requests - part.requests, all.errors - part.errors, all.latency,
+				   fmin(all.slow - part.slow, all.requests - part.requests) };
 }
 
 /* --- before ------------------------------------------------------------------------ */
@@ -41,6 +43,8 @@ static void history_at(struct judge_history *h, int i, const struct aa_period *w
 	h->count[JUDGE_ERRORS][i] = whole->errors;
 	h->half_requests[i] = half->requests;
 	h->half_count[JUDGE_ERRORS][i] = half->errors;
+	h->count[JUDGE_SLOW][i] = whole->slow;
+	h->half_count[JUDGE_SLOW][i] = half->slow;
 }
 
 static void fill_history(struct drive *d, struct judge_history *h)
@@ -65,6 +69,7 @@ static void fill_history(struct drive *d, struct judge_history *h)
 			b = past->group[1][k];
 		b.requests += a.requests;
 		b.errors += a.errors;
+		b.slow += a.slow;
 		history_at(h, i, &b, &a);
 	}
 }
@@ -102,6 +107,7 @@ static struct judge_point point_of(int period, const struct aa_period *p)
 		out.count[m] = -1;
 	if (p->errors > 0)
 		out.count[JUDGE_ERRORS] = p->errors;
+	out.count[JUDGE_SLOW] = p->slow;
 	return out;
 }
 

@@ -12,6 +12,7 @@
 struct aa_period {
 	double requests, errors; /* requests negative: no datapoint */
 	double latency;          /* the percentile; not above 0: none */
+	double slow;             /* requests that took too long, where those are counted; else 0 */
 };
 
 struct aa_past {

@@ -18,6 +18,16 @@
 #define PERIOD 60000LL
 #define DAY (1440 * PERIOD)
 
+static struct plan sim_plan(void)
+{
+	struct plan p = { .region = (char *)SIM_REGION, .rule = (char *)SIM_RULE };
+
+	p.blue.target_group = (char *)SIM_BLUE;
+	p.watch.period_ms = PERIOD;
+	strcpy(p.watch.latency_stat, "p90");
+	return p;
+}
+
 /* --- chance --------------------------------------------------------------------------- */
 
 static void draws_have_the_mean_and_the_spread_of_a_binomial(void **unused)
@@ -141,8 +151,8 @@ static void fill(double rate_a, double rate_b, uint64_t seed)
 	uint64_t state = seed;
 
 	for (int i = 0; i < LONG; i++) {
-		group[0][i] = (struct aa_period){ chance_draw(&state, 2000, .5), 0, 80 };
-		group[1][i] = (struct aa_period){ chance_draw(&state, 2000, .5), 0, 80 };
+		group[0][i] = (struct aa_period){ chance_draw(&state, 2000, .5), 0, 80, 0 };
+		group[1][i] = (struct aa_period){ chance_draw(&state, 2000, .5), 0, 80, 0 };
 		group[0][i].errors = chance_draw(&state, group[0][i].requests, rate_a);
 		group[1][i].errors = chance_draw(&state, group[1][i].requests, rate_b);
 	}
@@ -224,6 +234,51 @@ static void a_slower_zone_is_slower_by_its_percentile(void **unused)
 	assert_int_equal(o.end, AA_BACK);
 }
 
+/* Slow requests are counted: zones alike are, one with ten times as many is not. */
+static void slow_requests_are_counted_where_the_plan_counts_them(void **unused)
+{
+	struct aa_past past = { { group[0], group[1] }, LONG };
+	struct power_plan p = plan_of(0);
+	struct aa_outcome o;
+	uint64_t state = 5;
+
+	(void)unused;
+	p.metrics = 1U << JUDGE_ERRORS | 1U << JUDGE_SLOW;
+	fill(.002, .002, 1);
+	for (int i = 0; i < LONG; i++)
+		for (int c = 0; c < 2; c++)
+			group[c][i].slow = chance_draw(&state, group[c][i].requests, .01);
+	aa_try(&p, &past, 200, 1, &o);
+	assert_true(o.end != AA_BACK);
+	for (int i = 300; i < LONG; i++)
+		group[1][i].slow = chance_draw(&state, group[1][i].requests, .1);
+	aa_try(&p, &past, 298, 1, &o);
+	assert_int_equal(o.end, AA_BACK);
+}
+
+static void slow_requests_are_read_as_a_share(void **unused)
+{
+	struct simworld w;
+	struct plan p = sim_plan();
+	autopast struct past past = { 0 };
+	int64_t now;
+	double slow = 0, requests = 0;
+
+	(void)unused;
+	p.watch.slow_ms = 200;
+	simworld_open(&w, &(struct sim_opts){ .seed = 1, .requests_per_s = 20 });
+	now = clock_wall(sim_clock(w.sim)) - 5 * PERIOD;
+	if (past_read(w.aws, &p, now - 300 * PERIOD, now, &past, &w.e))
+		fail_msg("%s", w.e.msg);
+	for (int i = 0; i < past.n; i++) {
+		slow += past.half[0][i].slow + past.half[1][i].slow;
+		requests += past.half[0][i].requests + past.half[1][i].requests;
+		assert_true(past.whole[i].latency == 0 && past.whole[i].slow <= past.whole[i].requests);
+	}
+	assert_true(slow / requests > .005 && slow / requests < .5);
+	simworld_close(&w);
+}
+
 static void holes_in_the_past_are_holes(void **unused)
 {
 	struct aa_past past = { { group[0], group[1] }, LONG };
@@ -247,16 +302,6 @@ static void holes_in_the_past_are_holes(void **unused)
 }
 
 /* --- from CloudWatch ------------------------------------------------------------------------------- */
-
-static struct plan sim_plan(void)
-{
-	struct plan p = { .region = (char *)SIM_REGION, .rule = (char *)SIM_RULE };
-
-	p.blue.target_group = (char *)SIM_BLUE;
-	p.watch.period_ms = PERIOD;
-	strcpy(p.watch.latency_stat, "p90");
-	return p;
-}
 
 static void the_past_is_read_in_days_and_by_zones(void **unused)
 {
@@ -403,6 +448,8 @@ int main(void)
 		cmocka_unit_test(what_did_not_change_is_not_taken_back),
 		cmocka_unit_test(a_zone_that_goes_bad_is_seen),
 		cmocka_unit_test(a_slower_zone_is_slower_by_its_percentile),
+		cmocka_unit_test(slow_requests_are_counted_where_the_plan_counts_them),
+		cmocka_unit_test(slow_requests_are_read_as_a_share),
 		cmocka_unit_test(holes_in_the_past_are_holes),
 		cmocka_unit_test(the_past_is_read_in_days_and_by_zones),
 		cmocka_unit_test(a_week_of_a_steady_service_is_hardly_ever_taken_back),
