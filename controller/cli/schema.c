@@ -1,27 +1,30 @@
 #include "cli/schema.h"
 
-#include "base/buf.h"
-
 #include <stdio.h>
 #include <string.h>
 
-static const struct schema_verb *const verbs[] = { &schema_verb_expect, &schema_verb_diff, &schema_verb_snapshot, &schema_verb_check };
+static const struct schema_verb *const verbs[] = { &schema_verb_expect, &schema_verb_diff, &schema_verb_snapshot, &schema_verb_check, NULL };
 
 static int usage(const struct cli *c)
 {
 	cli_usage(c, "what to do is missing, or not known");
-	for (size_t i = 0; i < COUNT(verbs); i++)
-		fprintf(stderr, "  %-9s %-30s %s\n", verbs[i]->name, verbs[i]->args, verbs[i]->about);
+	for (const struct schema_verb *const *v = verbs; *v; v++)
+		fprintf(stderr, "  %-9s %-30s %s\n", (*v)->name, (*v)->args, (*v)->about);
 	return CUTOVER_EXIT_USAGE;
+}
+
+static const struct schema_verb *find(const char *name)
+{
+	for (const struct schema_verb *const *v = verbs; *v && name; v++)
+		if (!strcmp((*v)->name, name))
+			return *v;
+	return NULL;
 }
 
 static int run(struct cli *c)
 {
-	const struct schema_verb *v = NULL;
+	const struct schema_verb *v = find(cli_arg(c, 0));
 
-	for (size_t i = 0; i < COUNT(verbs) && cli_arg(c, 0); i++)
-		if (!strcmp(verbs[i]->name, cli_arg(c, 0)))
-			v = verbs[i];
 	if (!v)
 		return usage(c);
 	c->argc--;

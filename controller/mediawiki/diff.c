@@ -63,11 +63,12 @@ static void compare_facets(const struct place *at, const struct schema_column *a
 static void compare_column(const struct place *at, const struct schema_column *a, const struct schema_column *b)
 {
 	struct pool *p = &at->d->own->pool;
+	const struct schema_column *one = a ? a : b;
 
 	if (a && b)
 		compare_facets(at, a, b);
-	else
-		add_row(at, a ? a->name : b->name, "column", show_column(p, a), show_column(p, b), effect_of_column(p, a, b),
+	else if (one)
+		add_row(at, one->name, "column", show_column(p, a), show_column(p, b), effect_of_column(p, a, b),
 			effect_of_column(p, b, a));
 }
 
@@ -96,9 +97,10 @@ static void compare_index(const struct place *at, const struct schema_table *ta,
 			  const struct schema_table *tb, const struct schema_index *b)
 {
 	struct pool *p = &at->d->own->pool;
+	const struct schema_index *one = a ? a : b;
 
-	if (!a || !b || !same_index(a, b))
-		add_row(at, a ? a->name : b->name, "index", show_index(p, a), show_index(p, b),
+	if (one && (!a || !b || !same_index(a, b)))
+		add_row(at, one->name, "index", show_index(p, a), show_index(p, b),
 			effect_of_index(p, ta, a, tb, b), effect_of_index(p, tb, b, ta, a));
 }
 
@@ -144,9 +146,10 @@ struct schema_diff *schema_compare(const struct schema *a, const struct schema *
 	while (i < a->ntables || j < b->ntables) { /* both are in order */
 		const struct schema_table *ta = i < a->ntables ? &a->table[i] : NULL, *tb = j < b->ntables ? &b->table[j] : NULL;
 		int order = !ta ? 1 : !tb ? -1 : strcmp(ta->name, tb->name);
+		const struct schema_table *first = order <= 0 ? ta : tb;
 
-		compare_tables(&(struct place){ d, order <= 0 ? ta->name : tb->name }, order <= 0 ? ta : NULL,
-			       order >= 0 ? tb : NULL);
+		if (first)
+			compare_tables(&(struct place){ d, first->name }, order <= 0 ? ta : NULL, order >= 0 ? tb : NULL);
 		i += order <= 0;
 		j += order >= 0;
 	}

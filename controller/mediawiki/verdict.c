@@ -100,7 +100,7 @@ void schema_judge(const struct schema *blue, const struct schema *green, const s
 	*out = (struct schema_verdict){ .blue = on_blue ? on_blue->blocking[0] : 0, .green = on_green->blocking[0] };
 	named(blue, "blue", bname);
 	named(green, "green", gname);
-	if (out->blue) {
+	if (on_blue && out->blue) {
 		describe(on_blue, why, sizeof why);
 		say(out, SHARING_IMPOSSIBLE, "%s does not work on this database as it is, in %zu places; first: %s", bname,
 		    out->blue, why);
