@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import criteria
 import gates
+import image
 from resolve import HERE, TEMPLATES, Refused, Resolver, Stack, load, scenarios, template_names
 
 RESOLVED = os.path.join(gates.DIR, 'resolved')
@@ -199,6 +200,8 @@ def main():
         is_so('criterion %d: %s' % (number, text), check(world))
     guard_cases(stacks)
     mistakes(kept, stacks, world)
+    for what, whys in image.checks(stacks):
+        is_so(what, whys)
     kept.save()
     print('%d stacks in %d scenarios, %.0f s' % (len(stacks), len(scenes), time.time() - began))
     print('%d passed, %d failed' % (good, bad))
