@@ -5,6 +5,7 @@
 #include "cli/explain.h"
 #include "cli/facts.h"
 #include "cli/load.h"
+#include "cli/window.h"
 #include "cli/past.h"
 #include "engine/step.h"
 #include "plan/plan.h"
@@ -234,6 +235,7 @@ static int print_text(const struct plan *p, const struct traffic *t)
 	print_stages(p, t->per_second);
 	if (t->per_minute > 0)
 		explain_judge(p, t);
+	sentences("read-only", window_sentences(p));
 	print_doors(p);
 	sentences("when things go wrong", facts_failure(p));
 	print_iam(p);

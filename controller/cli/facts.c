@@ -3,6 +3,7 @@
 #include "aws/aws.h"
 #include "base/buf.h"
 #include "base/duration.h"
+#include "cli/window.h"
 #include "engine/step.h"
 #include "plan/plan.h"
 
@@ -34,6 +35,8 @@ static int share_after(const struct step *s)
 {
 	if (!strcmp(s->kind->name, "promote"))
 		return 1000;
+	if (json_object_get(s->params, "stages"))
+		return 900; /* the most that the judge gives by itself */
 	return (int)json_num(s->params, "weight", 0); /* back has none: 0 */
 }
 
@@ -159,12 +162,21 @@ static void allow_engine(const struct plan *p, bool wanted[AWS_OPS])
 		allow(wanted, deadman, COUNT(deadman));
 }
 
-static bool passes_role(const struct plan *p)
+/* A one-off task runs as the roles of its task definition. */
+static bool passes_role(const struct plan *p, const bool wanted[AWS_OPS])
 {
 	for (size_t i = 0; i < p->nsteps; i++)
 		if (json_object_get(p->steps[i].params, "role"))
 			return true;
-	return p->deadman.on;
+	return p->deadman.on || wanted[ECS_RUN_TASK];
+}
+
+static bool logs_in_by_token(const struct plan *p)
+{
+	for (size_t i = 0; i < p->nsteps; i++)
+		if (json_yes(p->steps[i].params, "iam"))
+			return true;
+	return false;
 }
 
 static int by_name(const void *a, const void *b)
@@ -172,10 +184,19 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Actions that no request of ours names, and AWS asks for (AuroraUserGuide/
+ * blue-green-deployments-authorizing-access.html). */
+static const struct { enum aws_op op; const char *action; } besides[] = {
+	{ RDS_RESTORE_DB_CLUSTER_TO_POINT_IN_TIME, "rds:AddTagsToResource" },
+	{ RDS_CREATE_BLUE_GREEN_DEPLOYMENT, "rds:CreateDBCluster" },
+	{ RDS_CREATE_BLUE_GREEN_DEPLOYMENT, "rds:CreateDBClusterEndpoint" },
+	{ RDS_CREATE_BLUE_GREEN_DEPLOYMENT, "rds:CreateDBInstanceReadReplica" },
+};
+
 json_t *facts_iam(const struct plan *p)
 {
 	bool wanted[AWS_OPS] = { false };
-	const char *names[AWS_OPS + 1];
+	const char *names[AWS_OPS + COUNT(besides) + 2];
 	json_t *list = json_array();
 	size_t n = 0;
 
@@ -185,7 +206,12 @@ json_t *facts_iam(const struct plan *p)
 	for (int op = 0; op < AWS_OPS; op++)
 		if (wanted[op])
 			names[n++] = aws_op_info((enum aws_op)op)->iam;
-	if (passes_role(p))
+	for (size_t i = 0; i < COUNT(besides); i++)
+		if (wanted[besides[i].op])
+			names[n++] = besides[i].action;
+	if (logs_in_by_token(p))
+		names[n++] = "rds-db:connect";
+	if (passes_role(p, wanted))
 		names[n++] = "iam:PassRole";
 	qsort(names, n, sizeof *names, by_name);
 	for (size_t i = 0; i < n; i++)
@@ -265,6 +291,7 @@ json_t *facts_json(const struct plan *p, double rate)
 						  (json_int_t)w->hold_limit_ms, "foreign_grace_ms",
 						  (json_int_t)w->foreign_grace_ms));
 	json_object_set_new(o, "deadline_ms", p->deadline_ms ? json_integer(p->deadline_ms) : json_null());
+	json_object_set_new(o, "read_only", window_plan_json(p));
 	json_object_set_new(o, "failure", facts_failure(p));
 	json_object_set_new(o, "iam_actions", facts_iam(p));
 	json_object_set_new(o, "notes", facts_notes(p));

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "cli/cli.h"
 #include "cli/say.h"
+#include "cli/window.h"
 #include "engine/run.h"
 #include "steps/registry.h"
 
@@ -47,15 +48,34 @@ static void print_steps(const struct run *r)
 	}
 }
 
+static void print_windows(const json_t *windows)
+{
+	size_t i;
+	json_t *w;
+	char took[32];
+
+	json_array_foreach(windows, i, w) {
+		duration_say(json_num(w, "ms", 0), took);
+		printf("%sread-only from %s to %s%s%s\n", i ? "" : "\n", json_str(w, "from", "?"), json_str(w, "to", "now"),
+		       json_object_get(w, "to") && !json_is_null(json_object_get(w, "to")) ? ": no edits for " : "",
+		       json_is_integer(json_object_get(w, "ms")) ? took : "");
+	}
+}
+
 static int print_text(struct store *s, const struct run *r, struct err *e)
 {
 	autobuf struct buf end = BUF_MAX(8192);
+	autojson json_t *windows = NULL;
 	char when[21];
+
+	if (window_of_run(s, r->id, &windows, e))
+		return -1;
 
 	clock_iso(r->started, when);
 	say_outcome(r, &end);
 	printf("%s\nstarted %s, attempt %d\n%s\nsteps\n", r->plan->name, when, r->attempt, end.p);
 	print_steps(r);
+	print_windows(windows);
 	puts("\nwhat happened");
 	return store_read(s, r->id, 0, print_event, NULL, e);
 }
@@ -83,15 +103,15 @@ static json_t *steps_json(const struct run *r)
 
 static int print_json(struct store *s, const struct run *r, struct err *e)
 {
-	autojson json_t *events = json_array();
+	autojson json_t *events = json_array(), *windows = NULL;
 	char when[21];
 
-	if (store_read(s, r->id, 0, add_event, events, e))
+	if (store_read(s, r->id, 0, add_event, events, e) || window_of_run(s, r->id, &windows, e))
 		return -1;
 	clock_iso(r->started, when);
-	cli_print_json(json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:O}", "run", r->id, "plan", r->plan->name,
+	cli_print_json(json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:O, s:O}", "run", r->id, "plan", r->plan->name,
 				 "started", when, "attempt", r->attempt, "state", run_state_name(r->state), "exit_code",
-				 run_exit_code(r), "why", json_text(r->why), "steps", steps_json(r), "events", events));
+				 run_exit_code(r), "why", json_text(r->why), "steps", steps_json(r), "read_only", windows, "events", events));
 	return 0;
 }
 

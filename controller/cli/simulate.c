@@ -67,7 +67,9 @@ static struct sim *make_world(const struct plan *p, const char *fault, uint64_t 
 
 struct timeline {
 	struct store *store;
+	struct clock *clock;
 	int64_t shown;
+	bool verbose, yes;
 };
 
 static int print_event(void *ctx, const struct event *ev)
@@ -81,12 +83,29 @@ static int print_event(void *ctx, const struct event *ev)
 	return 0;
 }
 
+/* A person who says yes to every question, for --yes; once to each. */
+static void say_yes(struct timeline *t, const struct run *r)
+{
+	const struct step *s = run_current(r);
+	const struct engine_order o = { .order = "promote", .reason = "--yes", .actor = "somebody" };
+	struct err e = { 0 };
+	size_t i = run_current_index(r);
+
+	if (!s || r->state != RUN_FORWARD || strcmp(s->kind->name, "approve") || r->step[i].state != STEP_IS_DOING ||
+	    r->step[i].yes[0])
+		return;
+	engine_order(t->store, r->id, t->clock, &o, &e);
+}
+
 static void see(void *ctx, struct engine *en)
 {
 	struct timeline *t = ctx;
 	struct err e = { 0 };
 
-	store_read(t->store, engine_run(en)->id, t->shown, print_event, t, &e);
+	if (t->yes)
+		say_yes(t, engine_run(en));
+	if (t->verbose)
+		store_read(t->store, engine_run(en)->id, t->shown, print_event, t, &e);
 }
 
 /* --- one run ------------------------------------------------------------------------------------ */
@@ -100,20 +119,20 @@ static void note_outcome(const struct run *r, struct sim *sim, struct outcome *o
 	sim_truth(sim, &o->truth);
 }
 
-static int drive(struct store *s, struct sim *sim, const char *id, uint64_t seed, bool verbose,
+static int drive(struct store *s, struct sim *sim, const char *id, uint64_t seed, const struct timeline *how,
 		 struct outcome *o, struct err *e)
 {
 	struct http http = { sim_send, sim };
 	struct cred_chain *creds = cred_chain_new(&http, sim_clock(sim));
-	struct timeline t = { .store = s };
+	struct timeline t = { .store = s, .clock = sim_clock(sim), .verbose = how->verbose, .yes = how->yes };
 	struct engine *en = NULL;
 	int rc = engine_open(&(struct engine_opts){ .store = s, .kinds = step_kinds, .clock = sim_clock(sim),
 						    .http = &http, .creds = creds, .run = id, .actor = "simulation",
 						    .holder = "simulation", .simulated = true, .seed = seed }, &en, e);
 
 	if (!rc)
-		rc = engine_claim(en, e) || engine_drive(en, verbose ? see : NULL, &t, NULL, e) ? -1 : 0;
-	if (!rc && verbose)
+		rc = engine_claim(en, e) || engine_drive(en, see, &t, NULL, e) ? -1 : 0;
+	if (!rc)
 		see(&t, en);
 	if (!rc)
 		note_outcome(engine_run(en), sim, o);
@@ -122,7 +141,7 @@ static int drive(struct store *s, struct sim *sim, const char *id, uint64_t seed
 	return rc;
 }
 
-static int simulate(const struct plan *p, const char *fault, uint64_t seed, bool verbose, struct outcome *o,
+static int simulate(const struct plan *p, const char *fault, uint64_t seed, const struct timeline *how, struct outcome *o,
 		    struct err *e)
 {
 	autostore struct store *s = NULL;
@@ -132,7 +151,7 @@ static int simulate(const struct plan *p, const char *fault, uint64_t seed, bool
 
 	snprintf(id, sizeof id, "simulated-%llu", (unsigned long long)seed);
 	rc = store_open(":memory:", &s, e) || engine_start(s, p, sim_clock(sim), "simulation", id, e) ||
-		 drive(s, sim, id, seed, verbose, o, e);
+		 drive(s, sim, id, seed, how, o, e);
 
 	sim_free(sim);
 	return rc ? -1 : 0;
@@ -148,6 +167,10 @@ static void print_outcome(const struct outcome *o)
 	printf("\n%s after %s of simulated time%s%s\n", run_state_name(o->state), took, o->why[0] ? ": " : "", o->why);
 	printf("users made %.0f requests, %.0f failed (%.3f %%), %.0f of them because of green\n", o->truth.users,
 	       o->truth.failed, o->truth.users > 0 ? 100 * o->truth.failed / o->truth.users : 0, o->truth.failed_by_green);
+	if (o->truth.read_only_ms > 0) {
+		duration_say((int64_t)o->truth.read_only_ms, took);
+		printf("nobody could edit for %s: %.0f edits were refused, %.0f were lost\n", took, o->truth.refused, o->truth.lost);
+	}
 	printf("weights at the end: blue %d, green %d\n", o->truth.live_blue, o->truth.live_green);
 }
 
@@ -156,12 +179,13 @@ static int one_run(const struct cli *c, const struct plan *p, uint64_t seed)
 	struct outcome o = { 0 };
 	struct err e = { 0 };
 
-	if (simulate(p, cli_opt(c, "fault"), seed, !c->json, &o, &e))
+	if (simulate(p, cli_opt(c, "fault"), seed, &(struct timeline){ .verbose = !c->json, .yes = cli_opt(c, "yes") }, &o, &e))
 		return cli_fail(&e);
 	if (c->json)
-		printf("{\"state\":\"%s\",\"exit_code\":%d,\"seconds\":%lld,\"users\":%.0f,\"failed\":%.0f,\"failed_by_green\":%.0f}\n",
+		printf("{\"state\":\"%s\",\"exit_code\":%d,\"seconds\":%lld,\"users\":%.0f,\"failed\":%.0f,\"failed_by_green\":%.0f,"
+		       "\"read_only_seconds\":%.0f,\"edits_refused\":%.0f,\"edits_lost\":%.0f}\n",
 		       run_state_name(o.state), o.code, (long long)(o.took / 1000), o.truth.users, o.truth.failed,
-		       o.truth.failed_by_green);
+		       o.truth.failed_by_green, o.truth.read_only_ms / 1000, o.truth.refused, o.truth.lost);
 	else
 		print_outcome(&o);
 	return o.code;
@@ -204,7 +228,7 @@ static int many_runs(const struct cli *c, const struct plan *p, uint64_t seed, l
 		struct err e = { 0 };
 		double harm;
 
-		if (simulate(p, cli_opt(c, "fault"), seed + (uint64_t)i, false, &o, &e))
+		if (simulate(p, cli_opt(c, "fault"), seed + (uint64_t)i, &(struct timeline){ .yes = cli_opt(c, "yes") }, &o, &e))
 			return cli_fail(&e);
 		harm = o.truth.users > 0 ? 100 * o.truth.failed_by_green / o.truth.users : 0;
 		sum[o.state].n++;
@@ -282,6 +306,7 @@ const struct cli_command cli_simulate = {
 	.options = (const struct cli_option[]){
 		{ "fault", "NAME", "what goes wrong; a wrong name lists them" },
 		{ "seed", "N", "of the world; the same seed gives the same run" },
-		{ "runs", "N", "that many seeds; prints a table of outcomes" }, { 0 } },
+		{ "runs", "N", "that many seeds; prints a table of outcomes" },
+		{ "yes", NULL, "somebody says yes at every approve step" }, { 0 } },
 	.detail = "No network, a virtual clock, and the real engine, steps and signing. Exit codes as of a real run;\nwith --runs: 0.",
 };

@@ -120,6 +120,7 @@ static void say_outputs(struct say *a, const struct sim *s, const struct stack *
 	say_output(a, "TargetGroupFullName", c->dimension);
 	say_output(a, "ServiceName", service);
 	say_output(a, "ClusterName", "wiki");
+	say_output(a, "TaskDefinitionArn", "arn:aws:ecs:eu-central-1:111122223333:task-definition/wiki:7");
 	buf_adds(&a->body, "</Outputs>");
 }
 
