@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import cost
 import criteria
 import gates
 import image
@@ -200,6 +201,7 @@ def main():
         is_so('criterion %d: %s' % (number, text), check(world))
     guard_cases(stacks)
     mistakes(kept, stacks, world)
+    is_so('the cost table of templates/README.md is what the templates cost', cost.stale())
     for what, whys in image.checks(stacks):
         is_so(what, whys)
     kept.save()
