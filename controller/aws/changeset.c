@@ -30,7 +30,7 @@ bool changeset_has_tag(const struct changeset *c, const struct cfn_stack *s)
 void changeset_wait(struct changeset *c, const char *what, const char *status)
 {
 	snprintf(c->saying, sizeof c->saying, "stack %.100s: %s (%s)", c->stack, what, status);
-	c->wake_at = c->now + POLL_MS;
+	c->wake_at = c->now + (c->poll_ms ? c->poll_ms : POLL_MS);
 }
 
 static enum changeset_verdict wait_saying(struct changeset *c, const char *what, const char *status)

@@ -39,6 +39,7 @@ struct changeset {
 	const struct changeset_calls *calls;
 	void *ctx;                /* the caller's */
 	int64_t now;              /* wall ms */
+	int64_t poll_ms;          /* between two looks; 0: 3 s */
 	/* What intend() keeps: */
 	char phase[16];           /* "", "making", "executing" */
 	char was[48];             /* status before */

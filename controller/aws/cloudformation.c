@@ -31,6 +31,7 @@ static int read_stack(struct xml *s, struct cfn_stack *out, struct err *e)
 	out->is_protected = !strcmp(xml_text(s, "EnableTerminationProtection"), "true");
 	out->outputs = answer_pairs(xml_at(s, "Outputs"), "OutputKey", "OutputValue");
 	out->tags = answer_pairs(xml_at(s, "Tags"), "Key", "Value");
+	out->parameters = answer_pairs(xml_at(s, "Parameters"), "ParameterKey", "ParameterValue");
 	return 0;
 }
 
@@ -54,6 +55,7 @@ void cfn_stack_free(struct cfn_stack *s)
 {
 	json_decref(s->outputs);
 	json_decref(s->tags);
+	json_decref(s->parameters);
 	*s = (struct cfn_stack){ 0 };
 }
 

@@ -15,6 +15,7 @@ struct cfn_stack {
 	bool is_protected; /* against deletion (EnableTerminationProtection) */
 	json_t *outputs; /* {key: value}; owned */
 	json_t *tags;    /* {key: value}; owned */
+	json_t *parameters; /* {key: value}, "****" for one with NoEcho; owned */
 };
 /* ERR_GONE when there is none of that name (or id). */
 int cfn_stack_get(struct aws *a, const char *name, struct cfn_stack *out, struct err *e);

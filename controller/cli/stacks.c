@@ -111,7 +111,7 @@ static void session_open(struct session *x, const struct cli *c, const struct en
 	x->s = (struct stacks){
 		.env = env, .clock = &clock_real, .open = open_aws, .ctx = x, .may_replace = cli_opt(c, "may-replace"),
 		.may_delete = cli_opt(c, "may-delete"), .outputs = json_object(), .tell = c->json ? tell_json : tell_people,
-		.stop = &stopped,
+		.stop = &stopped, .poll_ms = 1000, /* somebody sits and waits */
 	};
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);

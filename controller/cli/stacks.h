@@ -32,6 +32,7 @@ struct stacks {
 	/* One event {"what", "stack", ...}: taken. */
 	void (*tell)(struct stacks *s, json_t *event);
 	const volatile int *stop; /* leave at the next wait */
+	int64_t poll_ms;       /* between two looks; 0: 3 s */
 	bool touched;          /* something was changed */
 };
 struct aws *stacks_aws(struct stacks *s, const char *region);

@@ -197,7 +197,7 @@ static void begin_afresh(struct job *j)
 	snprintf(j->name, sizeof j->name, "cutover-%s-%llx", j->wanted, (unsigned long long)clock_wall(j->s->clock));
 	j->c = (struct changeset){
 		.aws = stacks_aws(j->s, j->st->region), .stack = j->st->name, .name = j->name, .token = j->name,
-		.calls = &calls, .ctx = j,
+		.calls = &calls, .ctx = j, .poll_ms = j->s->poll_ms,
 	};
 }
 

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define NAP_MS 3000
+#define NAP_MS 1000
 #define DELETE_MAX_MS INT64_C(2 * 3600000)
 
 static void tell(struct stacks *s, const struct environment_stack *st, const char *what, const char *more)

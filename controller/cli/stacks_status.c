@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define NAP_MS 2000
+#define NAP_MS 1000
 #define DRIFT_MAX_MS INT64_C(900000)
 
 struct row {

@@ -57,7 +57,7 @@ void stacks_open(struct sim *s, const char *blue_stack)
 
 	if (!k)
 		return;
-	k->params = json_object();
+	k->params = json_pack("{s:s, s:s}", "Color", "blue", "Release", "1.43.9");
 	k->tags = json_object();
 	life_event(s, k, "", "CREATE_COMPLETE");
 }
@@ -139,6 +139,21 @@ static void say_tags(struct say *a, json_t *tags)
 	buf_adds(&a->body, "</Tags>");
 }
 
+static void say_parameters(struct say *a, json_t *params)
+{
+	const char *key;
+	json_t *v;
+
+	buf_adds(&a->body, "<Parameters>");
+	json_object_foreach(params, key, v) {
+		buf_adds(&a->body, "<member>");
+		say_tag(a, "ParameterKey", "%s", key);
+		say_tag(a, "ParameterValue", "%s", json_string_value(v));
+		buf_adds(&a->body, "</member>");
+	}
+	buf_adds(&a->body, "</Parameters>");
+}
+
 static void describe_stacks(struct sim *s, const struct ask *ask, struct say *a)
 {
 	struct stack *k = stack_asked(s, a);
@@ -159,6 +174,7 @@ static void describe_stacks(struct sim *s, const struct ask *ask, struct say *a)
 		say_outputs(a, s, k);
 	say_tag(a, "EnableTerminationProtection", "%s", k->is_protected ? "true" : "false");
 	say_tags(a, k->tags);
+	say_parameters(a, k->params);
 	buf_adds(&a->body, "</member></Stacks>");
 	say_end(a);
 }

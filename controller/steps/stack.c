@@ -105,22 +105,58 @@ static json_t *tags(const struct job *j)
 	return all;
 }
 
+/* A secret that a stack was given is not shown, and "****" is no password. */
+static int refuse_hidden(const char *stack, const json_t *parameters, struct err *e)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)parameters, key, v)
+		if (!strcmp(json_string_value(v), "****"))
+			return err_set(e, ERR_INPUT, "parameter %.100s of stack %.100s is hidden (NoEcho): write it in parameters", key, stack);
+	return 0;
+}
+
+/* What the plan says, and for the rest what the stack `like` was made with. */
+static int parameters(const struct job *j, json_t **out, struct err *e)
+{
+	const json_t *given = json_object_get(j->r->params, "parameters");
+	const char *like = json_str(j->r->params, "like", NULL);
+	autojson json_t *all = json_object();
+	autostack struct cfn_stack s = { 0 };
+
+	*out = NULL;
+	if (like && cfn_stack_get(j->r->aws, like, &s, e)) {
+		if (e->kind == ERR_GONE)
+			e->kind = ERR_INPUT;
+		return -1;
+	}
+	json_object_update(all, s.parameters);
+	if (given)
+		json_object_update(all, (json_t *)given);
+	if (like && refuse_hidden(like, all, e))
+		return -1;
+	*out = steal(&all);
+	return 0;
+}
+
 static int make(struct changeset *c, struct err *e)
 {
 	const struct job *j = c->ctx;
 	const json_t *p = j->r->params;
 	autofree char *body = NULL;
-	autojson json_t *all_tags = tags(j);
+	autojson json_t *all_tags = tags(j), *values = NULL;
 	struct cfn_change_request q = {
 		.stack = c->stack, .name = c->name, .type = c->creates ? "CREATE" : "UPDATE",
-		.template_url = json_str(p, "template_url", NULL), .parameters = json_object_get(p, "parameters"),
+		.template_url = json_str(p, "template_url", NULL),
 		.tags = all_tags, .capabilities = json_object_get(p, "capabilities"),
 		.role_arn = json_str(p, "role", NULL), .token = c->token,
 	};
 
-	if (read_template(j, &body, e))
+	if (read_template(j, &body, e) || parameters(j, &values, e))
 		return -1;
 	q.template_body = body;
+	q.parameters = values;
 	return cfn_change_create(c->aws, &q, e);
 }
 
@@ -311,6 +347,8 @@ static const struct param params[] = {
 	{ .name = "template", .type = PARAM_STRING, .about = "file, relative to the plan's, at most 51,200 bytes" },
 	{ .name = "template_url", .type = PARAM_STRING, .about = "S3 URL of a larger template" },
 	{ .name = "parameters", .type = PARAM_MAP, .about = "the template's parameters" },
+	{ .name = "like", .type = PARAM_STRING,
+	  .about = "name of a stack, blue's: parameters that are not written are as it was made with" },
 	{ .name = "tags", .type = PARAM_MAP, .about = "tags of the stack and its resources" },
 	{ .name = "capabilities", .type = PARAM_STRINGS, .max = 3, .about = "\"CAPABILITY_IAM\", \"CAPABILITY_NAMED_IAM\", \"CAPABILITY_AUTO_EXPAND\"" },
 	{ .name = "may_replace", .type = PARAM_STRINGS, .max = 100,

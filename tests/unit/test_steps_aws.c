@@ -326,6 +326,27 @@ static void stack_is_made_shown_and_gives_outputs(void **state)
 	close_stack(&f);
 }
 
+static void stack_is_like_another_but_for_what_is_written(void **state)
+{
+	struct cfn_stack s;
+	struct fake f;
+
+	(void)state;
+	open_stack(&f, (struct sim_opts){ .seed = 5, .green_by_stack = true, .blue_stack = "wiki-blue" },
+		   ",\"like\":\"wiki-blue\",\"parameters\":{\"Color\":\"green\"}");
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_int_equal(cfn_stack_get(f.w.aws, "wiki-green", &s, &f.e), 0);
+	assert_string_equal(json_str(s.parameters, "Color", ""), "green");
+	assert_string_equal(json_str(s.parameters, "Release", ""), "1.43.9");
+	cfn_stack_free(&s);
+	close_stack(&f);
+	open_stack(&f, (struct sim_opts){ .seed = 5, .green_by_stack = true }, ",\"like\":\"wiki-blue\"");
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_INPUT);
+	assert_says(f.e.msg, "wiki-blue does not exist");
+	close_stack(&f);
+}
+
 static void stack_that_fails_says_which_resource(void **state)
 {
 	struct fake f;
@@ -634,7 +655,8 @@ int main(void)
 		cmocka_unit_test(shift_needs_a_good_verdict), cmocka_unit_test(shift_bakes_all_the_time_and_ends_early_on_order),
 		cmocka_unit_test(shift_down_does_not_wait), cmocka_unit_test(shift_undo_leaves_a_rule_without_green_alone),
 		cmocka_unit_test(promote_gives_everything_and_proves_it), cmocka_unit_test(stack_is_made_shown_and_gives_outputs),
-		cmocka_unit_test(stack_that_fails_says_which_resource), cmocka_unit_test(stack_undo_at_every_moment),
+		cmocka_unit_test(stack_that_fails_says_which_resource),
+		cmocka_unit_test(stack_is_like_another_but_for_what_is_written), cmocka_unit_test(stack_undo_at_every_moment),
 		cmocka_unit_test(stack_survives_every_mishap), cmocka_unit_test(stack_update_that_replaces_is_refused),
 		cmocka_unit_test(stack_update_is_never_undone_by_deletion), cmocka_unit_test(stack_update_is_not_taken_for_done_too_early),
 		cmocka_unit_test(stack_of_somebody_else_is_not_deleted),
