@@ -7,6 +7,7 @@ bench: build/cutover $(BENCH_SERVER) $(BENCH_VENV) build/bench/speed build/bench
 	@build/bench/speed 1e6
 	@tests/bench/run build/cutover $(BENCH_SERVER) build/bench/venv/bin
 	@tests/bench/gate build/cutover build/bench/reading
+	@tests/bench/window build/cutover
 
 # Of the release objects, so that a sanitizer's slowness is not measured.
 $(BENCH_SERVER): tests/tools/simserver.c $(filter-out build/release/main.o,$(REL))
