@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define WORTH_SAYING .1 /* of the worlds; fewer finds are luck */
+#define AUTO_MS 14400000 /* of "stages": "auto" without a deadline (steps/stage.c) */
 #define LONGEST 360     /* periods of a bake that are simulated */
 #define TOTAL (POWER_FAULTS - 1) /* the fault that the catastrophic rule sees anyway */
 
@@ -47,7 +48,7 @@ void explain_stages(const struct plan *p, struct power_plan *out, struct stage *
 		if (g[i].permille <= 0 && !out->automatic)
 			continue;
 		from[out->stages] = &g[i];
-		out->longest = periods(g[i].step->timeout_ms, p);
+		out->longest = periods(json_num(g[i].step->params, "deadline", AUTO_MS), p);
 		out->stage[out->stages++] = (struct power_stage){ g[i].permille / 1000.0, periods(g[i].least_ms, p) };
 	}
 	if (out->automatic)
