@@ -15,6 +15,8 @@
 #define REREAD 5       /* closed periods read again at each look: CloudWatch revises late points */
 #define NAMESPACE "AWS/ApplicationELB"
 #define ZONES 6        /* a zone is its region and a letter: eu-central-1a (AWS, Regions and zones) */
+#define PAST_NEWEST 30 /* periods the judge takes the present traffic from */
+#define PAST_OLDER 5   /* what is before them counts for so many at least */
 #define RECENT 3       /* closed periods in which a contradiction still counts */
 #define MAY_EXCEED 1.2 /* errors a requests: an answer is counted when it is sent, a request when it comes */
 #define MAY_EXCEED_BY 10
@@ -404,18 +406,23 @@ static double worst_of(const struct judge_history *h)
 }
 
 /* A past that is shorter than what the judge learns from is repeated: what it
- * does not say must not count as "no requests". */
+ * does not say must not count as "no requests". The older part is thinned, so
+ * that all together weighs about what was really seen. */
 static void repeat(double *v, size_t n)
 {
+	double thin = (double)(n > PAST_NEWEST + PAST_OLDER ? n - PAST_NEWEST : PAST_OLDER) / (JUDGE_HISTORY - PAST_NEWEST);
+
 	for (size_t i = JUDGE_HISTORY - n; i-- > 0;)
 		v[i] = v[i + n];
+	for (size_t i = 0; i < JUDGE_HISTORY - PAST_NEWEST; i++)
+		v[i] *= thin;
 }
 
 static void repeat_all(struct judge_history *h, size_t n)
 {
 	double *const all[] = { h->requests, h->half_requests, h->count[0], h->count[1], h->half_count[0], h->half_count[1] };
 
-	for (size_t i = 0; n && i < COUNT(all); i++)
+	for (size_t i = 0; n && n < JUDGE_HISTORY && i < COUNT(all); i++)
 		repeat(all[i], n);
 }
 

@@ -106,6 +106,7 @@ void mind_tell(struct engine *en, enum judge_colour c, const struct judge_point 
 json_t *mind_ask(struct engine *en);                      /* what was asked, for the journal; NULL: it was not time */
 void mind_written(struct engine *en, bool ok);
 void mind_opinion(const struct engine *en, struct opinion *o);
+struct step_advice mind_advice(const struct engine *en);
 void mind_past(const struct engine *en, struct evidence *ev);
 void mind_free(struct mind *m);
 

@@ -365,6 +365,21 @@ void mind_opinion(const struct engine *en, struct opinion *o)
 			o->name[JUDGE_SLOW + 1 + i] = json_str(v, "name", "");
 }
 
+/* Weights are whole thousandths, and green's never none: without requests there is no evidence. */
+struct step_advice mind_advice(const struct engine *en)
+{
+	const struct mind *m = thinking(en);
+	struct step_advice a = { 0 };
+
+	if (!m || !m->judge.stages.automatic || m->judge.polled < 0)
+		return a;
+	a.known = true;
+	a.promote = m->answer.promote;
+	a.permille = (int)(m->answer.weight * 1000);
+	a.permille = a.permille < 1 ? 1 : a.permille;
+	return a;
+}
+
 void mind_past(const struct engine *en, struct evidence *ev)
 {
 	const struct mind *m = en->watch.mind;

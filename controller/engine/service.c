@@ -80,6 +80,11 @@ const struct verdict *step_verdict_now(const struct step_run *r)
 	return w->have && w->looked > r->engine->run->traffic.since ? &w->verdict : &nothing_yet;
 }
 
+struct step_advice step_judge_says(const struct step_run *r)
+{
+	return mind_advice(r->engine);
+}
+
 int64_t step_weight_since(const struct step_run *r)
 {
 	return r->engine->run->traffic.since;

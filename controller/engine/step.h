@@ -126,6 +126,14 @@ int64_t step_weight_since(const struct step_run *r); /* wall ms the present weig
 int step_green_permille(const struct step_run *r);
 /* The same, or what a write sets whose end was not read yet. */
 int step_green_intended(const struct step_run *r);
+/* "stages": "auto": the share of green that the judge would give now, and
+ * whether green has shown enough to be promoted. Not known before its first
+ * look: then as it is. */
+struct step_advice {
+	bool known, promote;
+	int permille;
+};
+struct step_advice step_judge_says(const struct step_run *r);
 /* Has somebody ordered this? promote answers approve steps and ends bakes. */
 enum step_answer { ANSWER_NONE, ANSWER_YES, ANSWER_NO };
 enum step_answer step_asked(const struct step_run *r, char *who, size_t size);

@@ -158,30 +158,63 @@ static void say_rates(const struct verdict *v, char *out, size_t size)
 
 static double evidence_said(double log_e) { return exp(fmin(log_e, 300)); }
 
-/* What speaks loudest against green. */
-static const char *loudest(const struct opinion *o)
+/* What speaks loudest against green: a count, or JUDGE_LATENCY. */
+static int loudest(const struct judge *j)
 {
-	const struct judge *j = o->judge;
 	double most = j->log_errors + log(j->tune.error_share), rest = log(1 - j->tune.error_share);
-	const char *name = o->name[JUDGE_ERRORS];
+	int found = JUDGE_ERRORS;
 
-	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
-		if (o->name[m] && j->split[m].log_e + rest > most) {
-			most = j->split[m].log_e + rest;
-			name = o->name[m];
+	for (int m = JUDGE_SLOW; m <= JUDGE_LATENCY; m++) {
+		double log_e = (m == JUDGE_LATENCY ? j->bet.log_e : j->split[m].log_e) + rest;
+
+		if (j->metrics >> m & 1 && log_e > most) {
+			most = log_e;
+			found = m;
 		}
-	return j->metrics >> JUDGE_LATENCY & 1 && j->bet.log_e + rest > most ? "slow answers" : name;
+	}
+	return found;
+}
+
+/* Of the periods that the judge still remembers. */
+static void say_counts(const struct judge *j, int metric, char *out, size_t size)
+{
+	double n[2] = { 0 }, x[2] = { 0 };
+
+	for (int c = 0; c < 2; c++)
+		for (int i = 0; i < JUDGE_RING; i++) {
+			const struct judge_point *p = &j->point[c][i];
+
+			n[c] += p->period >= 0 ? p->requests : 0;
+			x[c] += p->period >= 0 ? fmax(p->count[metric], 0) : 0;
+		}
+	snprintf(out, size, "green %.0f in %.0f requests, blue %.0f in %.0f", x[JUDGE_GREEN], n[JUDGE_GREEN], x[JUDGE_BLUE],
+		 n[JUDGE_BLUE]);
+}
+
+/* "its errors (green fails ..., blue ...)" */
+static void say_loudest(const struct opinion *o, const struct verdict *v, char *out, size_t size)
+{
+	int m = loudest(o->judge);
+	char numbers[160];
+
+	if (m == JUDGE_ERRORS)
+		say_rates(v, numbers, sizeof numbers);
+	else if (m == JUDGE_LATENCY)
+		snprintf(numbers, sizeof numbers, "green %.0f ms, blue %.0f ms", v->green_latency_ms, v->blue_latency_ms);
+	else
+		say_counts(o->judge, m, numbers, sizeof numbers);
+	snprintf(out, size, "its %.60s (%s)", m == JUDGE_LATENCY ? "response times" : o->name[m] ? o->name[m] : "?", numbers);
 }
 
 static bool worse(const struct opinion *o, struct verdict *v)
 {
-	char rates[160];
+	char what[260];
 
 	if (o->answer->kind != VERDICT_BAD)
 		return false;
-	say_rates(v, rates, sizeof rates);
-	return say(v, VERDICT_BAD, "worse", "green is worse than blue, by its %.60s: evidence %.3g, the limit is %.3g; %s",
-		   loudest(o), evidence_said(v->log_e), exp(v->log_limit), rates);
+	say_loudest(o, v, what, sizeof what);
+	return say(v, VERDICT_BAD, "worse", "green is worse than blue, by %s: evidence %.3g, the limit is %.3g", what,
+		   evidence_said(v->log_e), exp(v->log_limit));
 }
 
 static bool stale(const struct opinion *o, struct verdict *v)
@@ -193,12 +226,13 @@ static bool stale(const struct opinion *o, struct verdict *v)
 static void hold(const struct opinion *o, struct verdict *v)
 {
 	const struct judge_answer *a = o->answer;
-	char rates[160];
+	char rates[160], what[260];
 
 	say_rates(v, rates, sizeof rates);
+	say_loudest(o, v, what, sizeof what);
 	if (a->suspicious)
-		say(v, VERDICT_HOLD, "suspicion", "something speaks against green, most of all its %.60s (evidence %.3g, the limit is "
-		    "%.3g): it keeps its share until that is clear; %s", loudest(o), evidence_said(v->log_e), exp(v->log_limit), rates);
+		say(v, VERDICT_HOLD, "suspicion", "evidence %.3g against green (the limit is %.3g), most of all %s: it keeps its share "
+		    "until that is clear", evidence_said(v->log_e), exp(v->log_limit), what);
 	else if (a->need > 0 && a->excess >= 1)
 		say(v, VERDICT_HOLD, "evidence", "too little has been seen to say how much worse green might be; %s", rates);
 	else if (a->need > 0)

@@ -316,6 +316,7 @@ static void read_plan(struct reader *r)
 	top = shape_read(r, &plan_shape, doc, NULL);
 	fill_plan(r->plan, top);
 	read_steps(r, json_object_get(doc, "steps"));
+	stages_tune(r->plan);
 	plan_check(r, json_object_get(top, "watch"));
 }
 

@@ -33,3 +33,10 @@ int plan_stage_at(const struct plan *p, size_t step)
 		n += is_stage(&p->steps[i]);
 	return n < 0 ? 0 : n;
 }
+
+void stages_tune(struct plan *p)
+{
+	for (size_t i = 0; i < p->nsteps; i++)
+		if (is_stage(&p->steps[i]) && json_object_get(p->steps[i].params, "harm"))
+			judge_tune(&p->watch.tuning, "harm", (double)json_num(p->steps[i].params, "harm", 0));
+}

@@ -38,6 +38,18 @@ static void slow_leak(struct sim *s)
 		s->side[GREEN].errors = 0.5;
 }
 
+static void few_errors(struct sim *s)
+{
+	if (strikes(s))
+		s->side[GREEN].errors = 0.02;
+}
+
+static void api_errors(struct sim *s)
+{
+	if (strikes(s))
+		s->side[GREEN].api = 0.02;
+}
+
 static void slow(struct sim *s)
 {
 	if (strikes(s))
@@ -100,6 +112,9 @@ static void late(struct sim *s)
 static const struct fault faults[] = {
 	{ { "none", "nothing goes wrong", 0 }, NULL, NULL, false },
 	{ { "errors", "green fails 30 % of its requests from 25 % traffic on", 3 }, NULL, errors, false },
+	{ { "few-errors", "green fails 2 % of its requests from 25 % traffic on", 3 }, NULL, few_errors, false },
+	{ { "api-errors", "green answers 2 % of its requests with an API error and HTTP 200, which metric ApiErrors of Wiki counts",
+	    3 }, NULL, api_errors, false },
 	{ { "slow-leak", "green fails 1 % more of its requests with every minute it has traffic", 3 }, NULL,
 	  slow_leak, true },
 	{ { "slow", "green takes ten times as long from 25 % traffic on", 3 }, NULL, slow, false },

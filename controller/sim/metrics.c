@@ -8,12 +8,13 @@
 #define PAGE_POINTS 120 /* more than that come in two pages */
 #define QUERIES_MAX 500
 
-enum family { REQUESTS, ERRORS_5XX, FINE_2XX, REFUSED, UNSERVED, LATENCY, HEALTHY_HOSTS, UNHEALTHY_HOSTS };
-static const struct metric {
+enum family { REQUESTS, ERRORS_5XX, FINE_2XX, REFUSED, UNSERVED, API_ERRORS, LATENCY, HEALTHY_HOSTS, UNHEALTHY_HOSTS };
+struct metric {
 	const char *name;
 	enum family family;
 	bool of_group, of_balancer;
-} metrics[] = {
+};
+static const struct metric metrics[] = {
 	{ "RequestCount", REQUESTS, true, true },
 	{ "HTTPCode_Target_5XX_Count", ERRORS_5XX, true, true },
 	{ "HTTPCode_Target_2XX_Count", FINE_2XX, true, true },
@@ -24,6 +25,10 @@ static const struct metric {
 	{ "HTTPCode_ELB_5XX_Count", UNSERVED, false, true },
 	{ "HTTPCode_ELB_503_Count", UNSERVED, false, true },
 };
+
+/* What a metric filter on the application's log publishes, by colour. */
+#define APP_NAMESPACE "Wiki"
+static const struct metric app_metric = { "ApiErrors", API_ERRORS, true, false };
 
 struct series {
 	struct sim *sim;
@@ -164,7 +169,7 @@ static double zone_part(const struct series *q, int64_t period, double n)
 
 static void only_zone(const struct series *q, int64_t period, struct tally *t)
 {
-	double *const parts[] = { &t->requests, &t->errors, &t->refused, &t->unserved };
+	double *const parts[] = { &t->requests, &t->errors, &t->refused, &t->unserved, &t->api };
 	double whole = t->requests > 0 ? t->slowness / t->requests : 1;
 
 	for (size_t i = 0; i < COUNT(parts); i++)
@@ -187,6 +192,7 @@ static bool value_at(const struct series *q, int64_t period, double *v)
 	case FINE_2XX: return count(t.requests - t.errors - t.refused, share, v);
 	case REFUSED: return count(t.refused, share, v);
 	case UNSERVED: return count(t.unserved, share, v);
+	case API_ERRORS: return count(t.api, share, v);
 	case LATENCY: return latency(q, period, &t, v);
 	case HEALTHY_HOSTS: return hosts(q, t.healthy, v);
 	case UNHEALTHY_HOSTS: return hosts(q, t.unhealthy, v);
@@ -197,7 +203,7 @@ static bool value_at(const struct series *q, int64_t period, double *v)
 /* Several of the world's periods in one asked for: sums add, the rest is the last. */
 static bool value_over(const struct series *q, int64_t from, double *v)
 {
-	bool sums = q->metric->family <= UNSERVED, any = false;
+	bool sums = q->metric->family <= API_ERRORS, any = false;
 	double one;
 
 	for (int64_t t = from; t < from + q->period; t += q->sim->period_ms)
@@ -212,6 +218,8 @@ static bool value_over(const struct series *q, int64_t from, double *v)
 
 static const struct metric *find_metric(const char *namespace, const char *name)
 {
+	if (!strcmp(namespace, APP_NAMESPACE) && !strcmp(name, app_metric.name))
+		return &app_metric;
 	for (size_t i = 0; i < COUNT(metrics); i++)
 		if (!strcmp(namespace, "AWS/ApplicationELB") && !strcmp(metrics[i].name, name))
 			return &metrics[i];
@@ -254,9 +262,20 @@ static bool find_dimensions(struct series *q, const json_t *dims)
 	return group ? q->side && q->metric->of_group : q->metric->of_balancer;
 }
 
+/* {"Colour": "blue" or "green"} */
+static bool find_colour(struct series *q, const json_t *dims)
+{
+	const char *colour = json_str(json_array_get(dims, 0), "Value", "");
+
+	if (json_array_size(dims) != 1 || strcmp(json_str(json_array_get(dims, 0), "Name", ""), "Colour"))
+		return false;
+	q->side = &q->sim->side[strcmp(colour, "green") ? BLUE : GREEN];
+	return !strcmp(colour, "green") || !strcmp(colour, "blue");
+}
+
 static bool stat_fits(const struct series *q)
 {
-	bool sums = q->metric->family <= UNSERVED;
+	bool sums = q->metric->family <= API_ERRORS;
 
 	return sums ? !strcmp(q->stat, "Sum") : strcmp(q->stat, "Sum") != 0;
 }
@@ -270,7 +289,7 @@ static bool find_series(struct sim *s, const json_t *stat, struct series *q)
 			      .period = json_num(stat, "Period", 0) * 1000 };
 	if (!q->metric || q->period < s->period_ms || q->period % s->period_ms)
 		return false;
-	return find_dimensions(q, json_object_get(m, "Dimensions")) && stat_fits(q);
+	return (q->metric == &app_metric ? find_colour : find_dimensions)(q, json_object_get(m, "Dimensions")) && stat_fits(q);
 }
 
 struct span { int64_t from, to; size_t points; };

@@ -70,6 +70,7 @@ static void serve(struct sim *s, int colour, double n, int64_t period)
 	t->requests += n;
 	t->refused += refused;
 	t->errors += errors;
+	t->api += c->api > 0 ? dice_share(&s->users_dice, n - refused - errors, c->api) : 0;
 	t->slowness += n * c->slowness;
 	s->failed += refused + errors;
 	s->failed_by[colour] += refused + errors;

@@ -33,6 +33,7 @@ struct target {
 struct tally {
 	int64_t period;    /* its number: start / length */
 	double requests, errors, refused, unserved; /* unserved: the balancer's own 503 */
+	double api;        /* answers of HTTP 200 with a MediaWiki-API-Error header */
 	double slowness;   /* sum over requests of the latency factor */
 	int healthy, unhealthy; /* fewest and most seen */
 };
@@ -44,6 +45,7 @@ struct side {
 	struct target target[TARGETS_MAX];
 	int ntargets;
 	double errors, slowness;  /* share of requests; factor on latency */
+	double api;               /* share of requests with an API error, which is HTTP 200 */
 	int64_t since;            /* when the data plane first gave it weight; 0: not yet */
 	uint64_t answered;        /* of the wiki's requests: its caches warm up */
 	char service[128];        /* ECS; "": any with the colour's name in it */

@@ -7,6 +7,7 @@
 #include "plan/plan.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* --- green must be able to carry it ------------------------------------------------ */
 
@@ -150,11 +151,74 @@ enum step_verdict stage_bake(struct step_run *r, struct err *e)
 	return hold_on(r, r->now - until, v, e);
 }
 
+/* --- weights of the judge's own ---------------------------------------------------------- */
+
+#define DEADLINE_MS (4 * 3600000LL)
+
+bool stage_is_automatic(const struct step *s)
+{
+	return !strcmp(json_str(s->params, "stages", ""), "auto");
+}
+
+static int64_t deadline_of(const struct step *s)
+{
+	return json_num(s->params, "deadline", DEADLINE_MS);
+}
+
+/* A raise needs eyes: what the guarded rules hold stays where it is. A step back does not. */
+static bool may_raise(const struct verdict *v)
+{
+	return v->kind == VERDICT_GOOD || (v->kind == VERDICT_HOLD && !strcmp(v->rule, "evidence"));
+}
+
+static int share_wanted(const struct step_run *r, const struct verdict *v, const struct step_advice *a)
+{
+	int share = step_green_intended(r);
+
+	if (share < 1)
+		return 1;
+	if (!a->known || (a->permille > share && !may_raise(v)))
+		return share;
+	return a->permille;
+}
+
+static enum step_verdict follow_on(struct step_run *r, const struct verdict *v, struct err *e)
+{
+	int64_t over = r->now - r->since - deadline_of(r->step);
+	char share[16], limit[32];
+
+	say_share(r, share, sizeof share);
+	step_say(r, "the judge gives green %s; %s: %.170s", share, verdict_name(v->kind), v->why);
+	if (over < 0 || v->kind == VERDICT_BAD || v->kind == VERDICT_BLIND)
+		return STEP_WAIT;
+	if (r->plan->watch.on_hold == PLAN_HOLD_CALL)
+		return call_for_a_person(r, v, e);
+	duration_say(deadline_of(r->step), limit);
+	return err_set(e, ERR_GATE, "green has not shown enough within the deadline of %s: %s", limit, v->why);
+}
+
+enum step_verdict stage_follow(struct step_run *r, struct err *e)
+{
+	const struct verdict *v = step_verdict_now(r);
+	struct step_advice a = step_judge_says(r);
+	enum step_verdict reached = stage_reach(r, share_wanted(r, v, &a), e);
+	char who[96];
+
+	if (reached != STEP_DONE)
+		return reached;
+	if (a.promote && v->kind == VERDICT_GOOD)
+		return STEP_DONE;
+	if (somebody_says_go_on(r, v, who, sizeof who))
+		return step_note(r, "raising ended early", json_pack("{s:o, s:s}", "by", json_text(who), "verdict",
+								     verdict_name(v->kind)), e) ? STEP_FAIL : STEP_DONE;
+	return follow_on(r, v, e);
+}
+
 /* --- in the plan ----------------------------------------------------------------------- */
 
 int64_t stage_worst_ms(const struct step *s)
 {
-	return json_num(s->params, "bake", 0) + json_num(s->params, "ready", 0);
+	return (stage_is_automatic(s) ? deadline_of(s) : json_num(s->params, "bake", 0)) + json_num(s->params, "ready", 0);
 }
 
 void stage_validate(const struct step *s, const struct plan *p, struct plan_errors *errs)

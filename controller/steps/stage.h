@@ -18,6 +18,10 @@ enum step_verdict stage_reach(struct step_run *r, int permille, struct err *e);
 /* DONE when the share was kept for `bake` and the verdict is GOOD, or somebody
  * ordered to go on. */
 enum step_verdict stage_bake(struct step_run *r, struct err *e);
+/* The share that the judge gives, raised and lowered as evidence comes, until
+ * it says that green has shown enough; for `deadline` at most. */
+enum step_verdict stage_follow(struct step_run *r, struct err *e);
+bool stage_is_automatic(const struct step *s);
 /* Traffic is the engine's to take back; this only asserts that it did. */
 enum step_verdict stage_undo(struct step_run *r, struct err *e);
 

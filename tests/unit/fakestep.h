@@ -23,6 +23,7 @@ struct fake {
 	struct http http;      /* of probes and hooks */
 	json_t *params, *memo, *out, *notes;
 	struct verdict verdict;
+	struct step_advice advice;
 	int64_t since, weight_since;
 	int permille, attempt, intents, calls;
 	enum step_answer asked;
@@ -97,6 +98,7 @@ enum step_verdict step_traffic(struct step_run *r, int permille, struct err *e)
 	return STEP_DONE;
 }
 
+struct step_advice step_judge_says(const struct step_run *r) { return fake_of(r)->advice; }
 const struct verdict *step_verdict_now(const struct step_run *r) { return &fake_of(r)->verdict; }
 int64_t step_weight_since(const struct step_run *r) { return fake_of(r)->weight_since; }
 int step_green_permille(const struct step_run *r) { return fake_of(r)->permille; }

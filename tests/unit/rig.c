@@ -159,7 +159,7 @@ char *rig_plan_with(const char *top, const char *watch, const char *steps)
 {
 	const char *poll = strstr(watch, "\"poll\"") ? "" : ",\"poll\":\"PT1M\"";
 	/* Stages of minutes: what these runs are about is not how much a judge wants to see. */
-	const char *judge = strstr(watch, "\"judge\"") ? "" : ",\"judge\":{\"harm\":2000}";
+	const char *judge = strstr(watch, "\"judge\"") ? "" : ",\"judge\":{\"harm\":20000}";
 
 	return xasprintf("{%s\"name\":\"rig\",\"region\":\"" RIG_REGION "\",\"account\":\"" RIG_ACCOUNT "\",\"rule\":\"" RIG_RULE "\","
 			 "\"blue\":{\"target_group\":\"" RIG_BLUE "\",\"cluster\":\"wiki\",\"service\":\"blue\"},"

@@ -102,7 +102,7 @@ static void a_worse_green_is_bad_with_its_numbers(void **state)
 	(void)state;
 	begin();
 	live(10, 8, 1); /* 3.2 % against 0.13 %: no guarded rule minds */
-	says(VERDICT_BAD, "worse", "green is worse than blue, by its errors: evidence");
+	says(VERDICT_BAD, "worse", "green is worse than blue, by its errors (green fails 3");
 	v = verdict_of();
 	assert_true(v.log_e >= v.log_limit);
 	assert_true(v.error_rate[1].low > v.error_rate[0].high);
@@ -115,7 +115,7 @@ static void suspicion_holds(void **state)
 	live(32, 0, 1);
 	for (int i = 0; i < 40 && !answer.suspicious; i++)
 		live(1, 2, 1);
-	says(VERDICT_HOLD, "suspicion", "something speaks against green, most of all its errors");
+	says(VERDICT_HOLD, "suspicion", "most of all its errors (green fails");
 }
 
 static void a_catastrophe_does_not_wait_for_evidence(void **state)

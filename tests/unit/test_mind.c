@@ -1,0 +1,283 @@
+/* The sequential judge of whole runs: what it is told, what the journal keeps of
+ * it, and what it decides. Its verdicts are made again here from the journal alone. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "judge/sequential.h"
+#include "life.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LADDER ",{\"id\":\"to-5\",\"do\":\"shift\",\"weight\":\"5%\",\"bake\":\"PT3M\"}" SHIFT \
+	",{\"id\":\"to-50\",\"do\":\"shift\",\"weight\":\"50%\",\"bake\":\"PT3M\"}" PROMOTE
+#define AUTO ",{\"id\":\"shift\",\"do\":\"shift\",\"stages\":\"auto\",\"deadline\":\"PT4H\"}" PROMOTE
+#define JUDGED ",\"judge\":{\"harm\":200}"
+#define API ",\"metrics\":[{\"name\":\"API errors\",\"namespace\":\"Wiki\",\"metric\":\"ApiErrors\",\"blue\":{\"Colour\":\"blue\"},\"green\":{\"Colour\":\"green\"}}]"
+
+static const struct sim_opts busy = { .seed = 11, .requests_per_s = 100 };
+
+/* --- the journal, judged again --------------------------------------------------------- */
+
+struct again {
+	struct judge_history past;
+	struct judge judge;
+	struct judge_answer answer;
+	const struct plan *plan;
+	int64_t origin;
+	bool slow;
+	int looks, pasts, wrong;
+};
+
+static double at(const json_t *list, size_t i)
+{
+	const json_t *v = json_array_get(list, i);
+
+	return json_is_number(v) ? json_number_value(v) : -1;
+}
+
+static void take_past(struct again *x, const json_t *b)
+{
+	static const char *const keys[] = { "requests", "errors", "slow", "half_requests", "half_errors", "half_slow" };
+	double *const to[] = { x->past.requests, x->past.count[0], x->past.count[1], x->past.half_requests,
+			       x->past.half_count[0], x->past.half_count[1] };
+
+	for (size_t k = 0; k < COUNT(keys); k++)
+		for (size_t i = 0; i < JUDGE_HISTORY; i++)
+			to[k][i] = at(json_object_get(b, keys[k]), i);
+	x->slow = json_yes(b, "counts_slow");
+	x->pasts++;
+}
+
+static void take_look(struct again *x, const json_t *b, const json_t *look)
+{
+	unsigned others = ((1U << json_array_size(x->plan->watch.metrics)) - 1) << 2;
+	struct judge_stages stages;
+	size_t i;
+	json_t *p;
+
+	if (x->origin != json_num(look, "origin", 0)) {
+		plan_stages(x->plan, &stages);
+		judge_start(&x->judge, &x->plan->watch.tuning, &stages, &x->past,
+			    1 | others | (x->slow ? 1U << JUDGE_SLOW : 1U << JUDGE_LATENCY));
+		x->origin = json_num(look, "origin", 0);
+	}
+	json_array_foreach(json_object_get(look, "seen"), i, p) {
+		struct judge_point point = { .period = (int)at(p, 1), .requests = at(p, 2), .latency = at(p, 3) };
+
+		for (size_t m = 0; m < JUDGE_METRICS; m++)
+			point.count[m] = at(p, 4 + m);
+		judge_see(&x->judge, at(p, 0) > 0 ? JUDGE_GREEN : JUDGE_BLUE, (int)json_num(look, "now", 0), &point);
+	}
+	judge_poll(&x->judge, (int)json_num(look, "now", 0), (int)json_num(look, "stage", 0), json_dbl(look, "weight", 0), &x->answer);
+	x->looks++;
+	x->wrong += fabs(x->answer.log_e - json_dbl(json_object_get(b, "evidence"), "log_e", -1)) > 1e-9;
+	x->wrong += x->answer.kind == VERDICT_BAD && strcmp(json_str(b, "verdict", ""), "BAD");
+}
+
+static int judge_again(void *ctx, const struct event *ev)
+{
+	autojson json_t *b = json_loads(ev->body, 0, NULL);
+	struct again *x = ctx;
+
+	if (!strcmp(ev->kind, "history"))
+		take_past(x, b);
+	else if (!strcmp(ev->kind, "verdict") && json_object_get(b, "look"))
+		take_look(x, b, json_object_get(b, "look"));
+	return 0;
+}
+
+/* Invariant 10: replaying the journal gives the same decisions. */
+static void assert_same_again(struct rig *r, int looks)
+{
+	autofree struct again *x = xcalloc(1, sizeof *x);
+	struct err e = { 0 };
+
+	x->plan = rig_run(r)->plan;
+	assert_int_equal(store_read(r->store, r->id, 0, judge_again, x, &e), 0);
+	assert_int_equal(x->pasts, 1);
+	assert_int_equal(x->wrong, 0);
+	assert_true(x->looks >= looks);
+}
+
+/* --- tests -------------------------------------------------------------------------------- */
+
+static void a_healthy_green_is_promoted_and_told_about(void **state)
+{
+	struct rig *r = life_with(NULL, JUDGED, LOOK LADDER, &busy);
+	autojson json_t *h = NULL;
+
+	(void)state;
+	life_to(r, RUN_PROMOTED);
+	assert_same_again(r, 15);
+	h = line(r, "history", 1);
+	assert_int_equal(json_num(h, "periods", 0), JUDGE_HISTORY);
+	assert_string_equal(json_str(h, "zone", ""), "eu-central-1a");
+	life_over(r);
+}
+
+static void green_at_two_per_cent(struct rig *r)
+{
+	if (truth(r).live_green >= 50)
+		sim_green_errors(r->sim, 0.02);
+}
+
+static void green_late_at_two_per_cent(struct rig *r)
+{
+	if (truth(r).live_green >= 250)
+		sim_green_errors(r->sim, 0.02);
+}
+
+/* No guarded rule minds 2 %; and each process that dies leaves the next one as wise as it was. */
+static void two_per_cent_are_found_by_whoever_drives(void **state)
+{
+	struct rig *r = life_with(NULL, JUDGED, LOOK LADDER, &busy);
+
+	(void)state;
+	r->see = green_late_at_two_per_cent;
+	for (uint64_t n = 90; n < 170; n += 7) {
+		r->dead = 0;
+		r->how = RIG_AFTER;
+		r->die_at = n;
+		if (rig_process(r) != 1)
+			break;
+	}
+	r->dead = 0;
+	r->how = RIG_LIVE;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, "worse: green is worse than blue, by its errors (green fails");
+	assert_true(r->processes > 8);
+	assert_same_again(r, 5);
+	life_over(r);
+}
+
+static void slow_green_is_found(const char *watch, const char *why)
+{
+	const struct sim_opts world = { .seed = 11, .requests_per_s = 100, .fault = "slow" };
+	struct rig *r = life_with(NULL, watch, LOOK LADDER, &world);
+
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, why);
+	assert_same_again(r, 5);
+	life_over(r);
+}
+
+static void slow_answers_are_counted_or_compared(void **state)
+{
+	(void)state;
+	slow_green_is_found(JUDGED ",\"latency\":{\"above\":\"PT0.5S\"}", "by its slow answers (green ");
+	slow_green_is_found(JUDGED ",\"latency\":{\"stat\":\"p95\"}", "by its response times (green ");
+}
+
+static void errors_that_are_http_200_are_found(void **state)
+{
+	const struct sim_opts world = { .seed = 11, .requests_per_s = 100, .fault = "api-errors" };
+	struct rig *r = life_with(NULL, JUDGED API, LOOK LADDER, &world);
+
+	(void)state;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, "by its API errors (green ");
+	assert_same_again(r, 5);
+	life_over(r);
+	r = life_with(NULL, JUDGED, LOOK LADDER, &world); /* nobody looks: nobody sees */
+	life_to(r, RUN_PROMOTED);
+	life_over(r);
+}
+
+/* "always": a metric without datapoints is not zero errors. */
+static void a_metric_that_nobody_publishes_is_blind(void **state)
+{
+	struct rig *r = life_with(NULL, JUDGED ",\"metrics\":[{\"name\":\"logins\",\"namespace\":\"Wiki\",\"metric\":\"Renamed\","
+				  "\"blue\":{\"Colour\":\"blue\"},\"green\":{\"Colour\":\"green\"},\"always\":true}]", LOOK LADDER, &busy);
+
+	(void)state;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, "metric \"logins\" has no datapoint");
+	life_over(r);
+}
+
+/* Invariant 9: what a failed attempt did to blue is never the new normal. */
+static void another_try_is_compared_with_before_the_first(void **state)
+{
+	struct rig *r = life_with(NULL, JUDGED, LOOK LADDER, &busy);
+
+	(void)state;
+	r->see = green_at_two_per_cent;
+	life_to(r, RUN_ROLLED_BACK);
+	r->see = NULL;
+	sim_green_errors(r->sim, 0.0005);
+	assert_int_equal(rig_order(r, "retry", "again", false), 0);
+	life_to(r, RUN_PROMOTED);
+	assert_same_again(r, 20);
+	life_over(r);
+}
+
+static void the_judge_chooses_the_weights(void **state)
+{
+	struct rig *r = life_with(NULL, "", LOOK AUTO, &busy);
+	autojson json_t *first = NULL;
+
+	(void)state;
+	life_to(r, RUN_PROMOTED);
+	assert_true(lines(r, "weights") > 6);
+	first = line(r, "weights", 2);
+	assert_int_equal(json_num(first, "green", 0), 1);
+	assert_same_again(r, 20);
+	life_over(r);
+}
+
+static void a_bad_green_stays_small(void **state)
+{
+	struct rig *r = life_with(NULL, "", LOOK AUTO, &busy);
+
+	(void)state;
+	r->see = green_at_two_per_cent;
+	for (uint64_t n = 200; n < 600; n += 131) { /* who takes over keeps the weight, and goes on from there */
+		r->dead = 0;
+		r->how = RIG_BEFORE;
+		r->die_at = n;
+		if (rig_process(r) != 1)
+			break;
+	}
+	r->dead = 0;
+	r->how = RIG_LIVE;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, "worse: ");
+	assert_true(truth(r).failed_by_green < 250);
+	life_over(r);
+}
+
+static void the_deadline_of_auto_is_kept(void **state)
+{
+	const struct sim_opts quiet = { .seed = 11, .requests_per_s = 1 };
+	struct rig *r = life_with(NULL, ",\"judge\":{\"harm\":1}", LOOK
+				  ",{\"id\":\"shift\",\"do\":\"shift\",\"stages\":\"auto\",\"deadline\":\"PT30M\"}" PROMOTE, &quiet);
+
+	(void)state;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, "green has not shown enough within the deadline of 30 min");
+	life_over(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_healthy_green_is_promoted_and_told_about),
+		cmocka_unit_test(two_per_cent_are_found_by_whoever_drives),
+		cmocka_unit_test(slow_answers_are_counted_or_compared),
+		cmocka_unit_test(errors_that_are_http_200_are_found),
+		cmocka_unit_test(a_metric_that_nobody_publishes_is_blind),
+		cmocka_unit_test(another_try_is_compared_with_before_the_first),
+		cmocka_unit_test(the_judge_chooses_the_weights),
+		cmocka_unit_test(a_bad_green_stays_small),
+		cmocka_unit_test(the_deadline_of_auto_is_kept),
+	};
+
+	if (getenv("CUTOVER_TEST"))
+		cmocka_set_test_filter(getenv("CUTOVER_TEST"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
