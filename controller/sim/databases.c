@@ -39,6 +39,14 @@ void databases_unlock(struct sim *s)
 	s->db.lock[0] = '\0';
 }
 
+void sim_lock(struct sim *s, const char *reason)
+{
+	if (reason)
+		databases_lock(s, reason);
+	else
+		databases_unlock(s);
+}
+
 /* --- who uses what ---------------------------------------------------------------------------- */
 
 struct copy *databases_newest(struct sim *s)

@@ -90,6 +90,7 @@ void sim_green_errors(struct sim *s, double rate);
 void sim_drift(struct sim *s, const char *stack); /* somebody changes its VPC by hand */
 const char *sim_stack_policy(struct sim *s, const char *stack); /* lent; NULL: none was set */
 void sim_kill_targets(struct sim *s, bool green);
+void sim_lock(struct sim *s, const char *reason);          /* somebody else does; NULL: the lock goes */
 
 struct sim_fault_info { const char *name, *about; int exit_code; };
 const struct sim_fault_info *sim_faults(size_t *n);

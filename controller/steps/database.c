@@ -121,6 +121,7 @@ static enum step_verdict source_is_quiet(struct job *j, struct err *e)
 	autosql struct sql *source = NULL;
 	struct db_position now;
 	enum step_verdict v;
+	char what[240];
 
 	if (sql_open(j->r, &sql_source, NULL, &source, e) || sql_position(source, &now, e))
 		return STEP_FAIL;
@@ -135,8 +136,8 @@ static enum step_verdict source_is_quiet(struct job *j, struct err *e)
 		return v;
 	if (j->r->now - j->since >= json_num(j->r->params, "quiet", 0))
 		return STEP_DONE;
-	step_say(j->r, "blue's database is quiet since %lld ms", (long long)(j->r->now - j->since));
-	return look_in(j, QUICK_MS);
+	snprintf(what, sizeof what, "%.150s was written to %lld ms ago", sql_name(source), (long long)(j->r->now - j->since));
+	return too_long(j, what, e);
 }
 
 /* After the copy is cut off: a write that came later is in the source only. */

@@ -1,0 +1,662 @@
+/* Steps of an upgrade whose tables differ: task, freeze, thaw, database, schema. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "fakestep.h"
+
+#define MINUTE ((int64_t)60000)
+#define HOUR (60 * MINUTE)
+
+static struct sim_truth truth(struct fake *f)
+{
+	struct sim_truth t;
+
+	sim_truth(f->w.sim, &t);
+	return t;
+}
+
+static void open_in(struct fake *f, const char *kind, const char *params, const char *fault, bool upgrade)
+{
+	fake_open(f, kind, params, &(struct sim_opts){ .seed = 7, .fault = fault, .upgrade = upgrade });
+	f->simulated = true; /* databases are the simulated world's */
+}
+
+/* The body of the first note that says `what`; NULL: none. */
+static const json_t *note(const struct fake *f, const char *what)
+{
+	size_t i;
+	json_t *n;
+
+	json_array_foreach(f->notes, i, n)
+		if (!strcmp(json_str(n, "what", ""), what))
+			return n;
+	return NULL;
+}
+
+/* --- task --------------------------------------------------------------------------------- */
+
+#define TASK "\"cluster\":\"wiki\",\"task_definition\":\"wiki:1\",\"container\":\"mediawiki\",\"limit\":1800000"
+#define UPDATE "{" TASK ",\"command\":[\"php\",\"maintenance/run.php\",\"update\"]}"
+#define UPDATE_ONCE "{" TASK ",\"command\":[\"php\",\"maintenance/run.php\",\"update\"],\"runs\":1}"
+#define UPDATE_JUDGED "{" TASK ",\"command\":[\"php\",\"maintenance/run.php\",\"update\"],\"runs\":1,\"judge\":\"after\"}"
+
+static void task_runs_to_its_end(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "task", UPDATE, NULL, true);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_true(fake_noted(&f, "the task is done"));
+	assert_string_equal(json_str(f.out, "ExitCode", "?"), "0");
+	assert_non_null(strstr(json_str(f.out, "Task", ""), ":task/"));
+	assert_int_equal(truth(&f).errands, 1);
+	assert_true(truth(&f).updated);
+	fake_close(&f);
+}
+
+static void task_whose_start_was_never_answered_is_found_again(void **state)
+{
+	static const enum sim_mishap all[] = { SIM_REPLY_LOST, SIM_500, SIM_TRUNCATED, SIM_MALFORMED, SIM_TIMEOUT_BEFORE };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(all); i++) {
+		struct fake f;
+
+		open_in(&f, "task", UPDATE, NULL, true);
+		sim_mishap_at(f.w.sim, 2, all[i]); /* two looks, then RunTask */
+		assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+		assert_int_equal(truth(&f).errands, 1);
+		fake_close(&f);
+	}
+}
+
+static void task_that_is_killed_runs_again(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "task", UPDATE, "update", true);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_int_equal(truth(&f).errands, 2);
+	assert_true(truth(&f).updated);
+	assert_says(json_str(note(&f, "the task did not end well"), "end", ""), "left no exit code (OutOfMemoryError");
+	fake_close(&f);
+}
+
+static void task_without_another_run_fails(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "task", UPDATE_ONCE, "update", true);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "left no exit code");
+	assert_says(f.e.msg, "after 1 of 1 runs");
+	fake_close(&f);
+}
+
+static void task_that_a_schema_step_judges_is_done_however_it_ends(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "task", UPDATE_JUDGED, "update", true);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_string_equal(json_str(f.out, "ExitCode", "?"), ""); /* none, and not 0 */
+	assert_non_null(note(&f, "the task did not end well"));
+	assert_false(truth(&f).updated);
+	fake_close(&f);
+}
+
+static void task_is_stopped_at_its_limit(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "task", "{" TASK ",\"command\":[\"update\"],\"runs\":1}", NULL, true);
+	json_object_set_new(f.params, "limit", json_integer(9000));
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_says(f.e.msg, "left no exit code");
+	assert_int_equal(truth(&f).errands_alive, 0);
+	fake_close(&f);
+}
+
+static void task_is_stopped_on_the_way_back(void **state)
+{
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	open_in(&f, "task", UPDATE, NULL, true);
+	for (int i = 0; i < 2; i++) /* begin; start */
+		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	assert_int_equal(truth(&f).errands_alive, 1);
+	assert_int_equal(fake_undo(&f, HOUR), STEP_DONE);
+	assert_int_equal(truth(&f).errands_alive, 0);
+	assert_false(truth(&f).updated);
+	fake_close(&f);
+}
+
+/* Asked for, and never seen to start: the way back waits until it must be known. */
+static void task_that_may_still_appear_is_waited_for(void **state)
+{
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	open_in(&f, "task", UPDATE, NULL, true);
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	assert_int_equal(fake_call(&f, f.step.kind->undo, &wake), STEP_WAIT);
+	assert_says(f.saying, "it may still appear");
+	assert_int_equal(fake_undo(&f, MINUTE), STEP_DONE);
+	assert_int_equal(truth(&f).errands, 0);
+	fake_close(&f);
+}
+
+/* --- freeze and thaw ------------------------------------------------------------------------- */
+
+#define LOCK "{\"cluster\":\"wiki\",\"task_definition\":\"wiki:1\",\"container\":\"mediawiki\",\"file\":\"/srv/lock\"," \
+	     "\"url\":\"https://wiki.example.org\",\"through\":[\"10.0.0.1:80\",\"10.0.0.2:80\"]}"
+
+static void freeze_is_proved_by_the_wiki(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "freeze", LOCK, NULL, false);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_true(truth(&f).read_only);
+	assert_int_equal(json_num(note(&f, "the wiki is read-only"), "answers", 0), 6); /* three of each address */
+	assert_true(json_num(note(&f, "the wiki is read-only"), "first", 0) > 0);
+	assert_int_equal(fake_undo(&f, HOUR), STEP_DONE);
+	assert_false(truth(&f).read_only);
+	assert_true(fake_noted(&f, "the wiki takes edits"));
+	assert_int_equal(truth(&f).errands, 2);
+	fake_close(&f);
+}
+
+static void freeze_of_somebody_else_is_left_alone(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "freeze", LOCK, NULL, false);
+	sim_lock(f.w.sim, "the disk is being moved");
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "not by this run: the disk is being moved");
+	assert_int_equal(truth(&f).errands, 0);
+	assert_int_equal(f.intents, 0);
+	fake_close(&f);
+}
+
+/* Another step of this run has written the file that both colours share. */
+static void freeze_that_holds_already_is_done(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "freeze", LOCK, NULL, false);
+	sim_lock(f.w.sim, "upgrade (cutover run)");
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_int_equal(truth(&f).errands, 0);
+	assert_int_equal(fake_undo(&f, HOUR), STEP_DONE); /* nothing of its own to undo */
+	assert_true(truth(&f).read_only);
+	fake_close(&f);
+}
+
+/* The task that would freeze is still on its way when the run turns back. */
+static void freeze_is_not_overtaken_by_its_own_task(void **state)
+{
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	open_in(&f, "freeze", LOCK, NULL, false);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	assert_int_equal(truth(&f).errands_alive, 1);
+	assert_int_equal(fake_undo(&f, HOUR), STEP_DONE);
+	simworld_wait(&f.w, 60);
+	assert_false(truth(&f).read_only);
+	assert_int_equal(truth(&f).errands_alive, 0);
+	fake_close(&f);
+}
+
+static void freeze_lock_that_somebody_replaced_is_not_removed(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "freeze", LOCK, NULL, false);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	sim_lock(f.w.sim, "an incident");
+	assert_int_equal(fake_undo(&f, HOUR), STEP_FAIL);
+	assert_says(f.e.msg, "is not this run's");
+	assert_true(truth(&f).read_only);
+	fake_close(&f);
+}
+
+struct odd_wiki {
+	const char *body;
+	int status;
+};
+
+static int odd_send(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
+{
+	const struct odd_wiki *w = ctx;
+
+	(void)q, (void)e;
+	*a = (struct http_res){ .status = w->status, .head = xstrdup(""), .body = xstrdup(w->body), .nbody = strlen(w->body) };
+	return 0;
+}
+
+static void freeze_believes_no_answer_that_says_nothing(void **state)
+{
+	static const struct { struct odd_wiki wiki; enum err_kind kind; const char *says; } odd[] = {
+		{ { "{}", 200 }, ERR_GATE, "no siteinfo" },
+		{ { "[1]", 200 }, ERR_GATE, "no siteinfo" },
+		{ { "<html>", 200 }, ERR_GATE, "no siteinfo" },
+		{ { "{\"query\":{\"general\":{}}}", 200 }, ERR_GATE, "does not say whether it is read-only" },
+		{ { "{\"query\":{\"general\":{\"readonly\":\"\"}}}", 200 }, ERR_GATE, "does not say whether" },
+		{ { "{\"query\":{\"general\":{\"readonly\":true}}}", 403 }, ERR_GATE, "answered 403" },
+		{ { "busy", 503 }, ERR_BUSY, "answered 503" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(odd); i++) {
+		struct odd_wiki w = odd[i].wiki;
+		struct fake f;
+		int64_t wake;
+
+		open_in(&f, "freeze", LOCK, NULL, false);
+		f.http = (struct http){ odd_send, &w };
+		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_FAIL);
+		assert_int_equal(f.e.kind, odd[i].kind);
+		assert_says(f.e.msg, odd[i].says);
+		assert_int_equal(truth(&f).errands, 0);
+		fake_close(&f);
+	}
+}
+
+static void thaw_waits_for_all_traffic(void **state)
+{
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	open_in(&f, "thaw", LOCK, NULL, false);
+	sim_lock(f.w.sim, "upgrade (cutover run)");
+	sim_set_weights(f.w.sim, 500, 500);
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "only when green has everything");
+	assert_int_equal(f.intents, 0); /* the door is open still */
+	sim_set_weights(f.w.sim, 0, 999);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_false(truth(&f).read_only);
+	assert_true(fake_noted(&f, "the wiki takes edits"));
+	fake_close(&f);
+}
+
+static void thaw_does_not_open_on_bad_evidence(void **state)
+{
+	static const enum verdict_kind kinds[] = { VERDICT_BAD, VERDICT_BLIND };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		struct fake f;
+		int64_t wake;
+
+		open_in(&f, "thaw", LOCK, NULL, false);
+		sim_lock(f.w.sim, "upgrade (cutover run)");
+		sim_set_weights(f.w.sim, 0, 999);
+		f.verdict = (struct verdict){ .kind = kinds[i], .why = "30 % fail" };
+		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+		assert_int_equal(f.intents, 0);
+		assert_true(truth(&f).read_only);
+		fake_close(&f);
+	}
+}
+
+/* Somebody has removed the file: edits are being taken, so the door is closed first. */
+static void thaw_of_a_wiki_that_takes_edits_closes_the_door(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "thaw", LOCK, NULL, false);
+	sim_set_weights(f.w.sim, 0, 999);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_true(f.intents > 0);
+	assert_int_equal(truth(&f).errands, 0);
+	fake_close(&f);
+}
+
+/* --- database ----------------------------------------------------------------------------------- */
+
+#define COPY "{\"how\":\"blue-green\",\"source\":\"wiki\"}"
+#define CLONE "{\"how\":\"clone\",\"source\":\"wiki\",\"instance_class\":\"db.r6g.large\",\"source_host\":\"wiki.internal\"}"
+
+/* A copy that follows, in f's world; its endpoint. The fake's step is another afterwards. */
+static void make_copy(struct fake *f, const char *fault, char endpoint[128])
+{
+	open_in(f, "database", COPY, fault, false);
+	assert_int_equal(fake_advance(f, HOUR), STEP_DONE);
+	snprintf(endpoint, 128, "%s", json_str(f->out, "Endpoint", ""));
+	assert_string_equal(json_str(f->out, "Port", ""), "3306");
+	assert_true(*endpoint && *json_str(f->out, "Deployment", ""));
+}
+
+static void to_detach(struct fake *f, const char *host)
+{
+	json_decref(f->memo);
+	f->memo = NULL;
+	f->since = clock_wall(sim_clock(f->w.sim));
+	json_object_set_new(f->params, "how", json_string("detach"));
+	json_object_set_new(f->params, "host", json_string(host));
+	json_object_set_new(f->params, "source_host", json_string("wiki.internal"));
+}
+
+static void copy_is_made_once_and_left(void **state)
+{
+	char endpoint[128];
+	struct fake f;
+
+	(void)state;
+	make_copy(&f, NULL, endpoint);
+	assert_int_equal(truth(&f).copies, 1);
+	assert_int_equal(fake_undo(&f, HOUR), STEP_FAIL);
+	assert_says(f.e.msg, "no database is ever deleted");
+	assert_int_equal(truth(&f).copies, 1);
+	fake_close(&f);
+}
+
+static void copy_whose_request_was_lost_is_made_once(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "database", COPY, NULL, false);
+	sim_mishap_at(f.w.sim, 2, SIM_REPLY_LOST); /* find, source, create */
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_int_equal(truth(&f).copies, 1);
+	fake_close(&f);
+}
+
+static void copy_never_made_needs_no_word(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "database", COPY, NULL, false);
+	f.memo = json_pack("{s:s}", "phase", "making");
+	assert_int_equal(fake_undo(&f, HOUR), STEP_DONE);
+	fake_close(&f);
+}
+
+static void detach_waits_until_the_copy_has_every_write(void **state)
+{
+	char endpoint[128];
+	struct fake f;
+
+	(void)state;
+	make_copy(&f, NULL, endpoint);
+	sim_lock(f.w.sim, "frozen");
+	to_detach(&f, endpoint);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_true(truth(&f).edits > 0);
+	assert_true(truth(&f).edits_in_copy >= truth(&f).edits && truth(&f).edits_in_copy <= truth(&f).edits);
+	assert_true(json_num(note(&f, "the copy has every write and stands alone"), "at", 0) > 0);
+	assert_int_equal(fake_undo(&f, HOUR), STEP_FAIL);
+	assert_says(f.e.msg, "no longer follows");
+	fake_close(&f);
+}
+
+/* It knows no follower any more: whether it had everything cannot be known. */
+static void detach_of_a_copy_that_does_not_follow_is_refused(void **state)
+{
+	char endpoint[128];
+	struct fake f;
+
+	(void)state;
+	make_copy(&f, NULL, endpoint);
+	sim_lock(f.w.sim, "frozen");
+	to_detach(&f, endpoint);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	to_detach(&f, endpoint);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_says(f.e.msg, "does not follow any database");
+	fake_close(&f);
+}
+
+static void detach_gives_up_on_a_stuck_copy(void **state)
+{
+	char endpoint[128];
+	struct fake f;
+
+	(void)state;
+	make_copy(&f, "lag", endpoint);
+	sim_lock(f.w.sim, "frozen");
+	to_detach(&f, endpoint);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "not within 2 min");
+	assert_int_equal(fake_undo(&f, HOUR), STEP_DONE); /* it follows still: nothing to say */
+	fake_close(&f);
+}
+
+static void detach_gives_up_while_somebody_writes(void **state)
+{
+	char endpoint[128];
+	struct fake f;
+
+	(void)state;
+	make_copy(&f, NULL, endpoint);
+	to_detach(&f, endpoint);
+	json_object_set_new(f.params, "quiet", json_integer(5000)); /* there are edits each second */
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_says(f.e.msg, "was written to");
+	assert_true(truth(&f).edits_in_copy <= truth(&f).edits);
+	fake_close(&f);
+}
+
+/* A write between the last look and the cut is in blue's database only. */
+static void detach_notices_a_write_that_came_too_late(void **state)
+{
+	char endpoint[128];
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	make_copy(&f, NULL, endpoint);
+	sim_lock(f.w.sim, "frozen");
+	to_detach(&f, endpoint);
+	while (strcmp(json_str(f.memo, "phase", ""), "stopping")) {
+		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+		simworld_wait(&f.w, 1);
+	}
+	sim_lock(f.w.sim, NULL);
+	simworld_wait(&f.w, 30);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "after the freeze");
+	assert_says(f.e.msg, "the copy lacks it");
+	fake_close(&f);
+}
+
+static void clone_holds_what_the_source_held(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "database", CLONE, NULL, false);
+	simworld_wait(&f.w, 60);
+	sim_lock(f.w.sim, "frozen");
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_int_equal(truth(&f).copies, 1);
+	assert_true(truth(&f).edits > 0 && truth(&f).edits_in_copy >= truth(&f).edits);
+	assert_true(*json_str(f.out, "Endpoint", ""));
+	fake_close(&f);
+}
+
+static void clone_is_made_once_whatever_is_lost(void **state)
+{
+	(void)state;
+	for (uint64_t n = 0; n < 14; n++) {
+		struct fake f;
+
+		open_in(&f, "database", CLONE, NULL, false);
+		sim_lock(f.w.sim, "frozen");
+		sim_mishap_at(f.w.sim, n, SIM_REPLY_LOST);
+		assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+		assert_int_equal(truth(&f).copies, 1);
+		fake_close(&f);
+	}
+}
+
+/* --- schema ------------------------------------------------------------------------------------------ */
+
+#define GATE(more) "{\"blue\":\"tests/unit/schema-blue.json\",\"green\":\"tests/unit/schema-green.json\"," \
+		   "\"host\":\"no-such-host.invalid\",\"name\":\"wiki\"," more "}"
+
+static void open_gate(struct fake *f, const char *params, const char *fault)
+{
+	open_in(f, "schema", params, fault, true);
+	f->plan.file = NULL;
+}
+
+static void schema_says_yes_to_what_the_plan_claims(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_gate(&f, GATE("\"kind\":\"freeze\""), NULL);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_string_equal(json_str(f.out, "Kind", ""), "freeze");
+	assert_string_equal(json_str(note(&f, "the schema gate says yes"), "kind", ""), "freeze");
+	assert_true(*json_str(note(&f, "the schema gate says yes"), "horizon", ""));
+	assert_int_equal(f.intents, 0); /* it touches nothing */
+	fake_close(&f);
+}
+
+static void schema_refuses_another_kind_than_it_is(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_gate(&f, GATE("\"kind\":\"shared\""), NULL);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "the plan says \"shared\", and it is \"freeze\"");
+	assert_true(fake_noted(&f, "the schema gate says no"));
+	fake_close(&f);
+}
+
+static void schema_refuses_tables_that_green_cannot_use(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_gate(&f, GATE("\"kind\":\"freeze\",\"fits\":\"green\""), NULL);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "green 1.43.11 does not work on database no-such-host.invalid:3306");
+	fake_close(&f);
+}
+
+static void schema_without_its_manifest_is_refused(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_gate(&f, GATE("\"kind\":\"freeze\""), NULL);
+	json_object_set_new(f.params, "green", json_string("tests/unit/no-such-manifest.json"));
+	assert_int_equal(fake_advance(&f, HOUR), STEP_FAIL);
+	assert_false(err_retryable(&f.e));
+	assert_says(f.e.msg, "green's manifest");
+	assert_says(f.e.msg, "no-such-manifest.json");
+	fake_close(&f);
+}
+
+/* A simulated run asks no database, and a real one does not ask the simulation. */
+static void schema_asks_the_right_world(void **state)
+{
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	open_gate(&f, GATE("\"kind\":\"freeze\""), NULL);
+	f.simulated = false;
+	json_object_set_new(f.params, "host", json_string("127.0.0.1"));
+	json_object_set_new(f.params, "port", json_string("1"));
+	json_object_set_new(f.params, "user", json_string("nobody"));
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_NET);
+	assert_says(f.e.msg, "127.0.0.1");
+	assert_int_equal((int)sim_requests(f.w.sim), 0);
+	fake_close(&f);
+}
+
+static void schema_port_must_be_one(void **state)
+{
+	static const char *const odd[] = { "", "x", "0", "65536", "3306 " };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(odd); i++) {
+		struct fake f;
+
+		open_gate(&f, GATE("\"kind\":\"freeze\""), NULL);
+		json_object_set_new(f.params, "port", json_string(odd[i]));
+		assert_int_equal(fake_advance(&f, MINUTE), STEP_FAIL);
+		assert_int_equal(f.e.kind, ERR_INPUT);
+		assert_says(f.e.msg, "is no port");
+		fake_close(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(task_runs_to_its_end),
+		cmocka_unit_test(task_whose_start_was_never_answered_is_found_again),
+		cmocka_unit_test(task_that_is_killed_runs_again),
+		cmocka_unit_test(task_without_another_run_fails),
+		cmocka_unit_test(task_that_a_schema_step_judges_is_done_however_it_ends),
+		cmocka_unit_test(task_is_stopped_at_its_limit),
+		cmocka_unit_test(task_is_stopped_on_the_way_back),
+		cmocka_unit_test(task_that_may_still_appear_is_waited_for),
+		cmocka_unit_test(freeze_is_proved_by_the_wiki),
+		cmocka_unit_test(freeze_of_somebody_else_is_left_alone),
+		cmocka_unit_test(freeze_that_holds_already_is_done),
+		cmocka_unit_test(freeze_is_not_overtaken_by_its_own_task),
+		cmocka_unit_test(freeze_lock_that_somebody_replaced_is_not_removed),
+		cmocka_unit_test(freeze_believes_no_answer_that_says_nothing),
+		cmocka_unit_test(thaw_waits_for_all_traffic),
+		cmocka_unit_test(thaw_does_not_open_on_bad_evidence),
+		cmocka_unit_test(thaw_of_a_wiki_that_takes_edits_closes_the_door),
+		cmocka_unit_test(copy_is_made_once_and_left),
+		cmocka_unit_test(copy_whose_request_was_lost_is_made_once),
+		cmocka_unit_test(copy_never_made_needs_no_word),
+		cmocka_unit_test(detach_waits_until_the_copy_has_every_write),
+		cmocka_unit_test(detach_of_a_copy_that_does_not_follow_is_refused),
+		cmocka_unit_test(detach_gives_up_on_a_stuck_copy),
+		cmocka_unit_test(detach_gives_up_while_somebody_writes),
+		cmocka_unit_test(detach_notices_a_write_that_came_too_late),
+		cmocka_unit_test(clone_holds_what_the_source_held),
+		cmocka_unit_test(clone_is_made_once_whatever_is_lost),
+		cmocka_unit_test(schema_says_yes_to_what_the_plan_claims),
+		cmocka_unit_test(schema_refuses_another_kind_than_it_is),
+		cmocka_unit_test(schema_refuses_tables_that_green_cannot_use),
+		cmocka_unit_test(schema_without_its_manifest_is_refused),
+		cmocka_unit_test(schema_asks_the_right_world),
+		cmocka_unit_test(schema_port_must_be_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
