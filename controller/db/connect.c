@@ -144,6 +144,7 @@ static int open_session(const struct db_login *l, struct db *d, struct err *e)
 		return -1;
 	if (!dial(l, d->my, l->iam ? token : l->password))
 		return refusal_connect(l, d->my, e);
+	deadline_watch_tls(d->my);
 	if (check_tls(l, d, e) || check_version(d, e) || set_session(d, e) || see_aurora(d, e))
 		return -1;
 	return 0;
@@ -153,6 +154,7 @@ int db_open(const struct db_login *l, struct db **out, struct err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	autodb struct db *d = xcalloc(1, sizeof *d);
+	int rc;
 
 	pthread_once(&once, library_init);
 	d->my = mysql_init(NULL);
@@ -161,11 +163,14 @@ int db_open(const struct db_login *l, struct db **out, struct err *e)
 	d->statement_ms = l->statement_ms;
 	memcpy(d->name, l->name, sizeof d->name);
 	set_limits(d->my, l);
+	deadline_watch(d->my);
+	deadline_set(now_ms() + l->connect_ms + l->statement_ms);
 	set_trust(d->my, l);
-	if (open_session(l, d, e))
-		return -1;
-	*out = steal(&d);
-	return 0;
+	rc = open_session(l, d, e);
+	deadline_set(0);
+	if (!rc)
+		*out = steal(&d);
+	return rc;
 }
 
 void db_close(struct db **dp)
@@ -184,7 +189,12 @@ const char *db_name(const struct db *d) { return d->name; }
 
 int db_use(struct db *d, const char *database, struct err *e)
 {
+	int rc;
+
 	if (d->closed)
 		return err_set(e, ERR_NET, "the connection to %s was closed after an answer past its limit", d->name);
-	return mysql_select_db(d->my, database) ? refusal_query(d, e) : 0;
+	deadline_set(now_ms() + d->statement_ms);
+	rc = mysql_select_db(d->my, database) ? refusal_query(d, e) : 0;
+	deadline_set(0);
+	return rc;
 }

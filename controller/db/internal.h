@@ -35,6 +35,13 @@ void refusal_code(unsigned number, struct err *e);
  * it? "" when that cannot be told. */
 const char *greeting_of(const struct db_login *l);
 
+/* --- deadline.c: a time limit over all of an exchange --- */
+/* Until then (mono ms) this thread waits for the other side, all waits together;
+ * 0: as long as the library's own limits say, which begin anew at each byte. */
+void deadline_set(int64_t until);
+void deadline_watch(MYSQL *my);     /* before connecting */
+void deadline_watch_tls(MYSQL *my); /* behind it */
+
 /* Plain loopback: an address that no other machine can have. */
 bool host_is_local(const char *host);
 void name_copy(char *out, size_t size, const char *s);

@@ -47,9 +47,17 @@ static int hang_up(struct db *d)
 	return -1;
 }
 
-static int over(struct reading *r, enum err_kind kind, const char *what, struct err *e)
+static int over(struct reading *r, const char *what, struct err *e)
 {
-	err_set(e, kind, "the answer of %s is %s; it was not read to its end", r->d->name, what);
+	err_set(e, ERR_INPUT, "the answer of %s is %s; it was not read to its end", r->d->name, what);
+	return hang_up(r->d);
+}
+
+/* However the library calls it: 2013, 2026, or a row that came too late. */
+static int too_late(struct reading *r, struct err *e)
+{
+	err_set(e, ERR_BUSY, "database %s: no whole answer within %d ms, and the connection was closed", r->d->name,
+		r->left.ms + GRACE_MS);
 	return hang_up(r->d);
 }
 
@@ -60,11 +68,11 @@ static int count(struct reading *r, const struct db_row *row, struct err *e)
 	for (unsigned i = 0; i < row->n; i++)
 		bytes += row->len[i] + sizeof(char *);
 	if (!r->left.rows--)
-		return over(r, ERR_INPUT, "of more rows than it may have", e);
+		return over(r, "of more rows than it may have", e);
 	if (bytes > r->left.bytes)
-		return over(r, ERR_INPUT, "larger than it may be", e);
+		return over(r, "larger than it may be", e);
 	if (now_ms() > r->until)
-		return over(r, ERR_BUSY, "not there in the time it may take", e);
+		return too_late(r, e);
 	r->left.bytes -= bytes;
 	return 0;
 }
@@ -74,7 +82,7 @@ static int check_columns(struct reading *r, MYSQL_RES *res, const char **names, 
 	unsigned n = mysql_num_fields(res);
 
 	if (n > COLUMNS)
-		return over(r, ERR_INPUT, "of more columns than anything we ask for", e);
+		return over(r, "of more columns than anything we ask for", e);
 	for (unsigned i = 0; i < n; i++)
 		names[i] = mysql_fetch_field_direct(res, i)->name;
 	return 0;
@@ -152,14 +160,15 @@ int db_query(struct db *d, const char *sql, const struct db_limit *l, db_row_fn 
 	     struct err *e)
 {
 	struct reading r = reading_of(d, l);
+	int rc;
 
 	if (d->closed)
 		return err_set(e, ERR_NET, "the connection to %s was closed after an answer past its limit", d->name);
-	if (mysql_real_query(d->my, sql, strlen(sql)))
-		return refusal_query(d, e);
-	if (read_answer(&r, fn, ctx, e))
-		return -1;
-	return check_warnings(d, e);
+	deadline_set(r.until);
+	rc = mysql_real_query(d->my, sql, strlen(sql)) ? refusal_query(d, e) : read_answer(&r, fn, ctx, e);
+	rc = rc ? rc : check_warnings(d, e);
+	deadline_set(0);
+	return rc && now_ms() >= r.until ? too_late(&r, e) : rc;
 }
 
 /* --- the usual ways to keep an answer --- */

@@ -39,6 +39,7 @@ static const struct meaning meanings[] = {
 	{ CR_NET_PACKET_TOO_LARGE, ANY, ERR_INPUT, "it sent a packet larger than anything we ask for" },
 	/* TLS; the library tells time-outs over TLS with the same number */
 	{ CR_SSL_CONNECTION_ERROR, "timed out", ERR_NET, "the connection was lost (time-out)" },
+	{ CR_SSL_CONNECTION_ERROR, "temporarily unavailable", ERR_NET, "the connection was lost (time-out)" },
 	{ CR_SSL_CONNECTION_ERROR, "reset by peer", ERR_NET, "the connection was lost" },
 	{ CR_SSL_CONNECTION_ERROR, "unexpected eof", ERR_NET, "the connection was lost" },
 	{ CR_SSL_CONNECTION_ERROR, "required, but the server", ERR_DENIED,
@@ -127,8 +128,17 @@ static int refuse(const char *who, MYSQL *my, struct err *e)
 	return -1;
 }
 
+/* Who was verified once is not found to be another later: over TLS a lost
+ * connection has the same number, and any text. */
 int refusal_query(struct db *d, struct err *e)
 {
+	unsigned number = mysql_errno(d->my);
+
+	if (number == CR_SSL_CONNECTION_ERROR) {
+		err_set(e, ERR_NET, "database %s: the connection was lost (error %u)", d->name, number);
+		refusal_code(number, e);
+		return -1;
+	}
 	return refuse(d->name, d->my, e);
 }
 

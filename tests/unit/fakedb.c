@@ -386,6 +386,23 @@ static bool wide(struct talk *t)
 	return put_eof(t, 0) && put_eof(t, 0);
 }
 
+static bool drip(struct talk *t)
+{
+	unsigned char head[5] = { 251, 0, 0, t->seq, 250 };
+
+	if (!put_columns(t, "a"))
+		return false;
+	head[3] = t->seq++;
+	if (!put_raw(t, head, sizeof head))
+		return false;
+	for (int i = 0; i < 250; i++) {
+		usleep(200000);
+		if (!put_raw(t, "x", 1))
+			return false;
+	}
+	return put_eof(t, 0);
+}
+
 static bool play(struct talk *t, const char *sql)
 {
 	const char *says = answer_to(t->f, sql);
@@ -405,6 +422,8 @@ static bool play(struct talk *t, const char *sql)
 		return get(t);
 	case FAKEDB_WIDE:
 		return wide(t);
+	case FAKEDB_DRIPS:
+		return drip(t);
 	default:
 		return *says == '!' ? put_error(t, (unsigned)atoi(says + 1), strchr(says, ' ') + 1) : put_table(t, says);
 	}

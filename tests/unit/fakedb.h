@@ -21,6 +21,7 @@ enum fakedb_trick {
 	FAKEDB_WANTS_FILE,  /* LOCAL INFILE: asks for /etc/passwd */
 	FAKEDB_HANGS,       /* no answer to a SELECT */
 	FAKEDB_WIDE,        /* 60,000 columns */
+	FAKEDB_DRIPS,       /* one row of 250 letters, a letter every 200 ms */
 };
 
 /* What meets a statement that contains `when`: "a,b\n1,NULL\n" (names, then

@@ -18,6 +18,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SECRET "arn:aws:secretsmanager:eu-central-1:123456789012:secret:wiki"
@@ -477,7 +478,7 @@ static void answers_have_limits(void **state)
 	fails(db_query(d, "SELECT 1", &(struct db_limit){ .bytes = 1000 }, count_rows, &n, &e), ERR_INPUT, "larger");
 	assert_int_equal(open_source(&(struct db_source){ .host = "127.0.0.1", .port = f.port, .user = "u" }), 0);
 	fails(db_query(d, "SELECT 1", &(struct db_limit){ .rows = 1u << 30, .bytes = SIZE_MAX, .ms = 1 }, count_rows, &n, &e),
-	      ERR_BUSY, "time");
+	      ERR_BUSY, "no whole answer within");
 }
 
 static void one_row_has_a_limit(void **state)
@@ -525,7 +526,29 @@ static void a_server_that_hangs_is_left(void **state)
 	s = usual();
 	s.statement_ms = 1;
 	assert_int_equal(open_source(&s), 0);
-	fails(db_query(d, "SELECT 1", NULL, count_rows, &n, &e), ERR_NET, "lost");
+	fails(db_query(d, "SELECT 1", NULL, count_rows, &n, &e), ERR_BUSY, "no whole answer within");
+}
+
+/* The library's own limit begins anew with each byte. */
+static void a_server_that_drips_is_left(void **state)
+{
+	(void)state;
+	for (enum fakedb_tls tls = FAKEDB_PLAIN; tls <= FAKEDB_TLS; tls++) {
+		time_t begun = time(NULL);
+		struct db_source s;
+		size_t n = 0;
+
+		f = (struct fakedb){ .trick = FAKEDB_DRIPS, .tls = tls };
+		fakedb_start(&f);
+		s = usual();
+		s.statement_ms = 1;
+		assert_int_equal(open_source(&s), 0);
+		fails(db_query(d, "SELECT 1", NULL, count_rows, &n, &e), ERR_BUSY, "no whole answer within");
+		assert_true(time(NULL) - begun < 20);
+		db_close(&d);
+		fakedb_stop(&f);
+		f.port = 0;
+	}
 }
 
 static void statements_fail_by_kind(void **state)
@@ -707,7 +730,7 @@ int main(void)
 		T(without_credentials_there_is_no_token), T(the_password_may_be_in_secrets_manager),
 		T(secrets_that_are_none), T(a_password_file_has_one_line), T(refusals_are_sentences), T(nobody_is_there),
 		T(strangers_are_named), T(answers_have_limits), T(one_row_has_a_limit), T(broken_answers_are_errors),
-		T(files_of_ours_stay_here), T(a_server_that_hangs_is_left), T(statements_fail_by_kind),
+		T(files_of_ours_stay_here), T(a_server_that_hangs_is_left), T(a_server_that_drips_is_left), T(statements_fail_by_kind),
 		T(warnings_are_errors), T(numbers), T(names_are_quoted), T(jobs_are_shared_by_connections),
 		T(a_job_that_fails_ends_all), T(fewer_connections_will_do),
 	};

@@ -1,0 +1,40 @@
+/* The library's time-outs begin anew with each byte that comes: a server, or
+ * something between, that lets one through every second would hold us for
+ * hours. Its waiting is ours here, so that a limit holds over all waits. */
+#include "db/internal.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+static _Thread_local int64_t deadline;
+
+void deadline_set(int64_t until)
+{
+	deadline = until;
+}
+
+/* As the library's own: 1 ready, 0 time over, -1 error; timeout 0 and less: none. */
+static int wait_until(my_socket fd, my_bool is_read, int timeout)
+{
+	struct pollfd p = { .fd = fd, .events = is_read ? POLLIN : POLLOUT };
+	int64_t left = deadline - now_ms();
+
+	if (!deadline)
+		return poll(&p, 1, timeout > 0 ? timeout : -1);
+	return poll(&p, 1, left > 0 ? (int)left : 0);
+}
+
+void deadline_watch(MYSQL *my)
+{
+	mysql_optionsv(my, MARIADB_OPT_IO_WAIT, (void *)wait_until);
+}
+
+/* Over TLS the library waits inside of read(), and comes to us only when that
+ * would block. */
+void deadline_watch_tls(MYSQL *my)
+{
+	int fd = mysql_get_socket(my), flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0)
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
