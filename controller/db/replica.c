@@ -197,7 +197,7 @@ static int do_it(struct db *d, const char *sql, struct err *e)
 	if (e->kind == ERR_NET) /* this was no read */
 		e->kind = ERR_UNSURE;
 	if (e->kind == ERR_DENIED)
-		return say_right(e, "to stop replication: the master user on RDS, REPLICATION_SLAVE_ADMIN or SUPER elsewhere");
+		return say_right(e, "to stop replication (RDS's master user has it; elsewhere REPLICATION SLAVE ADMIN and RELOAD)");
 	return err_wrap(e, "%s", sql);
 }
 

@@ -1,0 +1,177 @@
+"""db/replica.h against a real MariaDB and a copy that follows it by binlog."""
+import json
+import os
+import subprocess
+import time
+import unittest
+
+import server
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOL = os.path.join(ROOT, 'build', 'asan', 'tools', 'replica')
+HERE = {}
+
+
+def setUpModule():
+    HERE['servers'] = s = server.Server()
+    unittest.addModuleCleanup(s.close)
+    HERE['source'] = s.start('source', '--log-bin=source-bin', '--server-id=1', '--binlog-format=ROW')
+    HERE['copy'] = s.start('copy', '--server-id=2', '--log-bin=copy-bin')
+    for each in HERE['source'], HERE['copy']:
+        each.sql("SET sql_log_bin=0; CREATE USER asks@'%'; GRANT PROCESS, BINLOG MONITOR, REPLICA MONITOR, "
+                 "REPLICATION SLAVE ADMIN, RELOAD ON *.* TO asks@'%'; CREATE USER nobody@'%'; "
+                 "GRANT SELECT, EXECUTE, INSERT ON mysql.* TO asks@'%'")
+    HERE['source'].sql("CREATE USER follows@'%' IDENTIFIED BY 'follows'; GRANT REPLICATION SLAVE ON *.* TO follows@'%'; "
+                       "CREATE DATABASE wiki; CREATE TABLE wiki.t (a INT PRIMARY KEY) ENGINE=InnoDB")
+
+
+def ask(instance, *question, user='asks'):
+    done = subprocess.run([TOOL, '127.0.0.1', str(instance.port), user, *map(str, question)], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout)
+
+
+def reached(done, want):
+    args = [done['file'], str(done['at']), want['file'], str(want['at'])]
+    out = subprocess.run([TOOL, '-', '-', '-', 'reached', *args], capture_output=True, text=True, check=True).stdout
+    return json.loads(out)['reached']
+
+
+def wait(what, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+class Replica(unittest.TestCase):
+    def setUp(self):
+        self.source, self.copy = HERE['source'], HERE['copy']
+
+    def follow(self):
+        self.copy.sql(f"CHANGE MASTER TO master_host='127.0.0.1', master_port={self.source.port}, master_user='follows', "
+                      "master_password='follows', master_log_file='source-bin.000001', master_log_pos=4; START SLAVE")
+        self.addCleanup(self.copy.sql, 'STOP SLAVE; RESET SLAVE ALL; DROP DATABASE IF EXISTS wiki; DROP USER IF EXISTS follows@"%"')
+        self.assertTrue(wait(lambda: self.has_everything()), ask(self.copy, 'replica'))
+
+    def has_everything(self):
+        return reached(ask(self.copy, 'replica')['done'], ask(self.source, 'position'))
+
+    def insert(self, n):
+        self.source.sql(f'REPLACE INTO wiki.t VALUES ({n})')
+
+    def test_position_moves_with_a_write_and_only_then(self):
+        before = ask(self.source, 'position')
+        self.assertEqual(before, ask(self.source, 'position'))
+        self.insert(1)
+        after = ask(self.source, 'position')
+        self.assertTrue(reached(after, before))
+        self.assertFalse(reached(before, after))
+
+    def test_position_in_a_newer_file_is_further(self):
+        before = ask(self.source, 'position')
+        self.source.sql('FLUSH BINARY LOGS')
+        after = ask(self.source, 'position')
+        self.assertNotEqual(before['file'], after['file'])
+        self.assertLess(after['at'], before['at'] + 1)
+        self.assertTrue(reached(after, before))
+        self.assertFalse(reached(before, after))
+
+    def test_positions_that_cannot_be_compared_are_not_reached(self):
+        for file in '', 'mysql-bin', 'other.000009', 'source-bin.', 'source-bin.x':
+            self.assertFalse(reached({'file': file, 'at': 9999}, {'file': 'source-bin.000001', 'at': 4}), file)
+            self.assertFalse(reached({'file': 'source-bin.000001', 'at': 9999}, {'file': file, 'at': 4}), file)
+
+    def test_server_that_follows_nobody(self):
+        said = ask(self.source, 'replica')
+        self.assertFalse(said['follows'])
+        self.assertEqual(said['lag_s'], -1)
+
+    def test_copy_follows_to_the_last_write(self):
+        self.follow()
+        said = ask(self.copy, 'replica')
+        self.assertTrue(said['follows'] and said['fetches'] and said['applies'])
+        self.assertEqual((said['source'], said['error']), ('127.0.0.1', ''))
+        for n in range(20, 40):
+            self.insert(n)
+        self.assertTrue(wait(self.has_everything))
+        self.assertEqual(self.copy.sql('SELECT COUNT(*) FROM wiki.t WHERE a BETWEEN 20 AND 39'), [['20']])
+
+    def test_stuck_copy_says_so_and_has_not_reached(self):
+        self.follow()
+        self.copy.sql('STOP SLAVE SQL_THREAD')
+        self.insert(50)
+        said = ask(self.copy, 'replica')
+        self.assertEqual((said['fetches'], said['applies'], said['lag_s']), (True, False, -1))
+        self.assertFalse(self.has_everything())
+
+    def test_no_lag_is_no_proof(self):
+        """Nothing left to apply, and the last write was never fetched: lag 0 or unknown, position not reached."""
+        self.follow()
+        self.copy.sql('STOP SLAVE IO_THREAD')
+        self.insert(60)
+        said = ask(self.copy, 'replica')
+        self.assertEqual((said['fetches'], said['applies']), (False, True))
+        self.assertFalse(self.has_everything())
+
+    def test_error_of_the_copy_is_told(self):
+        self.follow()
+        self.copy.sql('INSERT INTO wiki.t VALUES (70)')
+        self.source.sql('INSERT INTO wiki.t VALUES (70)')
+        self.assertTrue(wait(lambda: ask(self.copy, 'replica')['error']))
+        self.assertIn('Duplicate entry', ask(self.copy, 'replica')['error'])
+
+    def test_detach_stops_for_good(self):
+        self.follow()
+        self.assertEqual(ask(self.copy, 'detach'), {})
+        self.assertFalse(ask(self.copy, 'replica')['follows'])
+        self.insert(80)
+        time.sleep(0.3)
+        self.assertEqual(self.copy.sql('SELECT COUNT(*) FROM wiki.t WHERE a = 80'), [['0']])
+        self.assertEqual(ask(self.copy, 'detach'), {})  # again it does nothing
+        self.assertEqual(self.copy.sql('SHOW SLAVE STATUS'), [])
+
+    def test_detach_by_the_procedures_of_rds(self):
+        """They answer with rows, and write into a table of theirs: a read-only session would refuse that."""
+        self.follow()
+        self.copy.sql('''SET sql_log_bin=0; CREATE TABLE mysql.rds_history (what TEXT) ENGINE=InnoDB;
+            DELIMITER //
+            CREATE PROCEDURE mysql.rds_stop_replication() BEGIN INSERT INTO mysql.rds_history VALUES ('stop');
+              STOP SLAVE; SELECT 'Slave is down or disabled' AS Message; SELECT 1; END //
+            CREATE PROCEDURE mysql.rds_reset_external_master() BEGIN INSERT INTO mysql.rds_history VALUES ('reset');
+              RESET SLAVE ALL; SELECT 'Slave has been reset' AS message; END //
+            DELIMITER ;''')
+        self.addCleanup(self.copy.sql, 'SET sql_log_bin=0; DROP PROCEDURE mysql.rds_stop_replication; '
+                                       'DROP PROCEDURE mysql.rds_reset_external_master; DROP TABLE mysql.rds_history')
+        self.assertEqual(ask(self.copy, 'detach'), {})
+        self.assertFalse(ask(self.copy, 'replica')['follows'])
+        self.assertEqual(self.copy.sql('SELECT what FROM mysql.rds_history'), [['stop'], ['reset']])
+
+    def test_transactions_that_were_open_then_are_counted(self):
+        self.insert(90)
+        self.assertEqual(ask(self.source, 'open', 0), {'open': 0})
+        session = self.source.session('START TRANSACTION; UPDATE wiki.t SET a = 91 WHERE a = 90', 'wiki')
+        try:
+            self.assertTrue(wait(lambda: ask(self.source, 'open', 1) == {'open': 1}))
+            self.assertEqual(ask(self.source, 'open', 3600), {'open': 0})
+        finally:
+            session.close()
+        self.assertTrue(wait(lambda: ask(self.source, 'open', 0) == {'open': 0}))
+
+    def test_right_that_is_missing_is_named(self):
+        for question, right in (('position', 'BINLOG MONITOR'), ('replica', 'REPLICA MONITOR'), ('open', 'PROCESS')):
+            said = ask(self.source, question, user='nobody')
+            self.assertIn('denied', said['kind'].lower(), said)
+            self.assertIn(right, said['msg'])
+        self.follow()
+        self.copy.sql("SET sql_log_bin=0; GRANT REPLICA MONITOR ON *.* TO nobody@'%'")
+        said = ask(self.copy, 'detach', user='nobody')
+        self.assertIn('to stop replication', said['msg'])
+        self.assertTrue(ask(self.copy, 'replica')['applies'])
+
+
+if __name__ == '__main__':
+    unittest.main()
