@@ -28,11 +28,11 @@ static double affordable_weight(const struct judge *j, double harm, double exces
 
 static bool may_promote(const struct judge *j)
 {
-	double last = judge_affordable(j);
+	double last = judge_affordable(j, j->traffic * j->tune.observe);
 
 	return j->self.weight >= j->tune.hold_back && j->self.baked >= j->tune.bake &&
-	       gate_excluded(j->gate.run, log(1 / j->tune.beta)) <= last &&
-	       gate_excluded(j->gate.stage, log(1 / j->tune.beta)) <= fmax(j->tune.lax * last, gate_smallest());
+	       gate_excluded(j->gate.run, log(1 / j->tune.beta_last)) <= last &&
+	       gate_excluded(j->gate.stage, log(1 / j->tune.beta_last)) <= fmax(j->tune.lax * last, gate_smallest());
 }
 
 /* Evidence of this weight was seen, and the budget allows more: the next weight, else 0. */
@@ -40,12 +40,12 @@ static double next_weight(const struct judge *j, int now)
 {
 	const struct judge_tuning *t = &j->tune;
 	double excess = gate_excluded(j->gate.run, log(1 / t->beta));
-	double w = fmin(fmin(clamp(affordable_weight(j, t->harm, excess), t->weight_min, 1), j->self.weight * t->growth), HALF);
+	double w = fmin(fmin(clamp(affordable_weight(j, t->harm_auto, excess), t->weight_min, 1), j->self.weight * t->growth), HALF);
 
 	if (j->self.since < t->dwell || j->last < now - j->self.since)
 		return 0;
 	if (j->self.weight >= HALF)
-		return excess <= fmax(t->half * judge_affordable(j), gate_smallest()) ? t->hold_back : 0;
+		return excess <= fmax(t->half * judge_affordable(j, j->traffic * j->tune.observe), gate_smallest()) ? t->hold_back : 0;
 	w = w > NEARLY_HALF ? HALF : w;
 	return w > j->self.weight * WORTH ? w : 0;
 }
@@ -54,7 +54,7 @@ static double next_weight(const struct judge *j, int now)
 static bool slow_step(struct judge *j)
 {
 	double excess = gate_excluded(j->gate.run, SURE_80);
-	double w = fmin(fmin(j->self.weight * 1.5, affordable_weight(j, 2 * j->tune.harm, excess)), HALF);
+	double w = fmin(fmin(j->self.weight * 1.5, affordable_weight(j, 2 * j->tune.harm_auto, excess)), HALF);
 
 	if (j->self.stuck < j->tune.stuck || w <= j->self.weight * 1.05)
 		return false;

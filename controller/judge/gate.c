@@ -18,7 +18,8 @@
 #include <math.h>
 #include <string.h>
 
-static const double excess[JUDGE_GATES] = { 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, .01, .02, .05, .1, .2, .4, .7 };
+static const double excess[JUDGE_GATES] = { 1e-4, 1.4e-4, 2e-4, 3e-4, 5e-4, 7e-4, 1e-3, 1.4e-3, 2e-3, 3e-3, 5e-3, 7e-3, .01,
+					    .014, .02, .03, .05, .07, .1, .14, .2, .3, .4, .5, .7 };
 
 #define MEMORY 15.0 /* periods */
 #define HEAD 2      /* what a gate may have above its threshold */
@@ -34,14 +35,35 @@ void gate_start(struct judge_gate *g, const struct judge_tuning *t, double usual
 	*g = (struct judge_gate){ .usual = usual, .errors = usual * traffic * 30, .requests = traffic * 30 };
 }
 
+static double expected_blue(const struct judge_gate *g, const struct judge_pair *p)
+{
+	return g->errors / g->requests * p->requests[JUDGE_BLUE];
+}
+
 static void follow_blue(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic)
 {
 	double keep = exp(-1 / MEMORY), prior = (1 - keep) * traffic * t->level_prior;
-	double expected = g->errors / g->requests * p->requests[JUDGE_BLUE];
-	double most = expected + 2 * sqrt(expected) + 1;
+	double expected = expected_blue(g, p), most = expected + 2 * sqrt(expected) + 1;
 
 	g->errors = g->errors * keep + fmin(p->count[JUDGE_BLUE], most) + g->usual * prior;
 	g->requests = g->requests * keep + p->requests[JUDGE_BLUE] + prior;
+}
+
+/* Blue itself has far more errors than it usually has: an incident of both. */
+static bool is_burst(const struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p)
+{
+	double expected = expected_blue(g, p);
+
+	return t->burst > 0 && p->count[JUDGE_BLUE] > expected + t->burst * sqrt(expected) + 2;
+}
+
+/* In a burst the level says nothing; the split still may speak against green. */
+static double burst_log(const struct judge_pair *p, double ratio)
+{
+	double share = p->requests[JUDGE_GREEN] / (p->requests[JUDGE_GREEN] + p->requests[JUDGE_BLUE]);
+	double total = p->count[JUDGE_GREEN] + p->count[JUDGE_BLUE];
+
+	return fmin(total * log(ratio * share + 1 - share) - p->count[JUDGE_GREEN] * log(ratio), 0);
 }
 
 static double level(const struct judge_gate *g, const struct judge_tuning *t)
@@ -51,18 +73,25 @@ static double level(const struct judge_gate *g, const struct judge_tuning *t)
 	return clamp(clamp(p, t->level_low * g->usual, t->level_high * g->usual), 1e-7, .9);
 }
 
+static double alternative(const struct judge_tuning *t, double usual, double more)
+{
+	return fmin(fmax(t->excess_ratio * usual, usual + more), .98);
+}
+
 void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic,
 		 double clump, int period)
 {
 	double failed = p->count[JUDGE_GREEN], served = p->requests[JUDGE_GREEN] - failed, usual;
-	double top = log(1 / t->beta) + HEAD;
+	double top = log(1 / fmin(t->beta, t->beta_last)) + HEAD;
+	bool burst = is_burst(g, t, p);
 
 	follow_blue(g, t, p, traffic);
 	usual = level(g, t);
-	for (int i = 0; i < JUDGE_GATES; i++) {
-		double bad = fmin(fmax(t->excess_ratio * usual, usual + excess[i]), .98);
-		double l = (failed * log(usual / bad) + served * log((1 - usual) / (1 - bad))) / clump;
+	for (int i = 0; i < JUDGE_GATES; i += t->fine > 0 ? 1 : 2) {
+		double bad = alternative(t, usual, excess[i]);
+		double l = failed * log(usual / bad) + served * log((1 - usual) / (1 - bad));
 
+		l = (burst ? burst_log(p, t->excess_ratio) : l) / clump;
 		if (t->gate_cap > 0)
 			l = fmax(l, -t->gate_cap);
 		g->run[i] = clamp(g->run[i] + l, t->gate_floor, top);
@@ -75,6 +104,23 @@ void gate_stage(struct judge_gate *g, int now)
 {
 	memset(g->stage, 0, sizeof g->stage);
 	g->stage_from = now;
+}
+
+/* Expected log evidence of a healthy request: Kullback & Leibler's divergence,
+ * On information and sufficiency, 1951. */
+static double divergence(double p, double q)
+{
+	return p * log(p / q) + (1 - p) * log((1 - p) / (1 - q));
+}
+
+double gate_visible(const struct judge_gate *g, const struct judge_tuning *t, double requests, double evidence)
+{
+	double usual = level(g, t);
+
+	for (int i = 0; i < JUDGE_GATES; i++)
+		if (requests * divergence(usual, alternative(t, usual, excess[i])) >= evidence)
+			return excess[i];
+	return 1;
 }
 
 double gate_excluded(const double *evidence, double need)

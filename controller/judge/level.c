@@ -27,9 +27,13 @@
 #define RATIO 2.0
 #define WORST .995
 #define CLUMP_CAP 2.0
+#define LATE .1         /* share of error counts that CloudWatch shows after the requests they belong to */
+#define RECENT 30       /* periods of history that say where the level stands now */
 #define BLOCK 5         /* periods of history taken together */
 
-static const double excess[JUDGE_EXCESSES] = { 1e-4, 5e-4, 2e-3, 5e-3, .02, .05, .2, .98 };
+/* The reference has no .1 and no .5; the last two here. */
+static const double excess[JUDGE_EXCESSES] = { 1e-4, 5e-4, 2e-3, 5e-3, .02, .05, .2, .98, .1, .5 };
+#define REFERENCE_EXCESSES 8
 
 /* The grid and its logarithms: constants that C cannot write down. */
 struct grid {
@@ -79,6 +83,15 @@ static double sum_of(const double *a)
 	return t;
 }
 
+static void advance(const struct judge_level *l, double *a)
+{
+	double w[JUDGE_LEVELS], total = sum_of(a);
+
+	walk(w, a, WALK);
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		a[g] = (1 - JUMP - BACK) * w[g] + JUMP * total * grid.broad[g] + BACK * total * l->usual[g];
+}
+
 /* Adds the posterior of one block of history to `sum`. */
 static void learn_block(double *sum, const double *law, double n, double x)
 {
@@ -117,7 +130,21 @@ static void learn(double *law, const double *requests, const double *errors, int
 	}
 }
 
-void level_start(struct judge_level *l, const double *requests, const double *errors, int n, double clump)
+/* Where blue stands just before green comes. */
+static void follow(struct judge_level *l, double n, double x)
+{
+	double power = l->power * fmin(1, COUNT_CAP / fmax(x, 1)), most = -INFINITY, total = 0, k[JUDGE_LEVELS];
+
+	advance(l, l->same);
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		most = fmax(most, k[g] = power * (x * grid.log_p[g] + (n - x) * grid.log_q[g]));
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		total += l->same[g] *= exp(k[g] - most);
+	for (int g = 0; g < JUDGE_LEVELS; g++) /* the jump keeps the total well above 0 */
+		l->same[g] /= total;
+}
+
+void level_start(struct judge_level *l, const double *requests, const double *errors, int n, double clump, bool all)
 {
 	memset(l, 0, sizeof *l);
 	for (int g = 0; g < JUDGE_LEVELS; g++)
@@ -126,37 +153,49 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 	/* Never more certain than a history of hours allows. */
 	for (int g = 0; g < JUDGE_LEVELS; g++)
 		l->same[g] = l->usual[g] = .97 * l->usual[g] + .03 / JUDGE_LEVELS;
+	l->excesses = all ? JUDGE_EXCESSES : REFERENCE_EXCESSES;
 	l->power = 1 / clump;
 	l->cap = clump > 1 ? CLUMP_CAP : INFINITY;
-}
-
-static void advance(const struct judge_level *l, double *a)
-{
-	double w[JUDGE_LEVELS], total = sum_of(a);
-
-	walk(w, a, WALK);
-	for (int g = 0; g < JUDGE_LEVELS; g++)
-		a[g] = (1 - JUMP - BACK) * w[g] + JUMP * total * grid.broad[g] + BACK * total * l->usual[g];
+	for (int i = n > RECENT && all ? n - RECENT : n; i < n; i++)
+		follow(l, requests[i], errors[i]);
 }
 
 struct likelihood { /* logarithms, relative to the largest after scale() */
 	double same[JUDGE_LEVELS], worse[JUDGE_EXCESSES][JUDGE_LEVELS], most;
 };
 
-static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p, bool green_only)
+/* One colour's half of a period. A count that is missing at first sight is
+ * zero, or late: a rate at which there must have been some is left with the
+ * second. Nothing seen speaks for nothing. */
+static double half_log(const struct judge_level *l, const struct judge_pair *p, enum judge_colour c, double power, double log_p,
+		       double log_q)
 {
-	double xg = p->count[JUDGE_GREEN], ng = p->requests[JUDGE_GREEN] - xg;
-	double xb = green_only ? 0 : p->count[JUDGE_BLUE], nb = green_only ? 0 : p->requests[JUDGE_BLUE] - xb;
-	double power = l->power * fmin(1, COUNT_CAP / fmax(xb + xg, 1));
+	double x = p->count[c], n = p->requests[c];
+
+	if (p->known[c] == PAIR_UNSEEN)
+		return 0;
+	if (p->known[c] == PAIR_MISSING)
+		return l->power * log(LATE + (1 - LATE) * exp(n * log_q));
+	return power * (x * log_p + (n - x) * log_q);
+}
+
+static double known_count(const struct judge_pair *p, enum judge_colour c)
+{
+	return p->known[c] == PAIR_KNOWN ? p->count[c] : 0;
+}
+
+static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p)
+{
+	double power = l->power * fmin(1, COUNT_CAP / fmax(known_count(p, JUDGE_BLUE) + known_count(p, JUDGE_GREEN), 1));
 
 	k->most = -INFINITY;
 	for (int g = 0; g < JUDGE_LEVELS; g++) {
-		double blue = xb * grid.log_p[g] + nb * grid.log_q[g];
+		double blue = half_log(l, p, JUDGE_BLUE, power, grid.log_p[g], grid.log_q[g]);
 
-		k->same[g] = power * (blue + xg * grid.log_p[g] + ng * grid.log_q[g]);
+		k->same[g] = blue + half_log(l, p, JUDGE_GREEN, power, grid.log_p[g], grid.log_q[g]);
 		k->most = fmax(k->most, k->same[g]);
-		for (int d = 0; d < JUDGE_EXCESSES; d++) {
-			double w = power * (blue + xg * grid.log_wp[d][g] + ng * grid.log_wq[d][g]);
+		for (int d = 0; d < l->excesses; d++) {
+			double w = blue + half_log(l, p, JUDGE_GREEN, power, grid.log_wp[d][g], grid.log_wq[d][g]);
 
 			k->worse[d][g] = fmin(w, k->same[g] + l->cap);
 			k->most = fmax(k->most, k->worse[d][g]);
@@ -164,18 +203,18 @@ static void likelihood_of(struct likelihood *k, const struct judge_level *l, con
 	}
 }
 
-void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left, bool green_only)
+void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left)
 {
 	struct likelihood k;
 	double total = 0, evidence = 0;
 
 	advance(l, l->same);
-	for (int d = 0; d < JUDGE_EXCESSES; d++) {
+	for (int d = 0; d < l->excesses; d++) {
 		advance(l, l->worse[d]);
 		for (int g = 0; g < JUDGE_LEVELS; g++)
-			l->worse[d][g] += onset / JUDGE_EXCESSES * l->same[g];
+			l->worse[d][g] += onset / l->excesses * l->same[g];
 	}
-	likelihood_of(&k, l, p, green_only);
+	likelihood_of(&k, l, p);
 	for (int g = 0; g < JUDGE_LEVELS; g++)
 		total += l->same[g] *= exp(k.same[g] - k.most);
 	/* "As blue" may have become all but impossible: keep a floor, the evidence is overwhelming. */
@@ -186,7 +225,7 @@ void level_update(struct judge_level *l, const struct judge_pair *p, double onse
 		for (int g = 0; g < JUDGE_LEVELS; g++)
 			l->same[g] /= total;
 	}
-	for (int d = 0; d < JUDGE_EXCESSES; d++)
+	for (int d = 0; d < l->excesses; d++)
 		for (int g = 0; g < JUDGE_LEVELS; g++) {
 			double v = l->worse[d][g] > 0 ? l->worse[d][g] * exp(k.worse[d][g] - k.most) : 0;
 

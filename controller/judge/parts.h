@@ -11,6 +11,7 @@ double clamp(double v, double low, double high);
 /* One period as both colours show it, of one metric. */
 struct judge_pair {
 	double requests[2], count[2]; /* by colour */
+	enum judge_known { PAIR_KNOWN, PAIR_MISSING, PAIR_UNSEEN } known[2]; /* MISSING: requests without a count, at first sight */
 };
 
 /* The mass that falls on "the fault began in this period". */
@@ -23,9 +24,8 @@ void bet_start(struct judge_bet *b);
 void bet_update(struct judge_bet *b, const struct judge_point *blue, const struct judge_point *green, double quantile,
 		double onset, double left);
 
-void level_start(struct judge_level *l, const double *requests, const double *errors, int n, double clump);
-/* green_only: blue's datapoint of the period is not final yet. */
-void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left, bool green_only);
+void level_start(struct judge_level *l, const double *requests, const double *errors, int n, double clump, bool all);
+void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left);
 
 /* How two healthy groups differ: clump >= 1, wander >= 0. */
 void history_dispersion(const struct judge_history *h, int metric, double *clump, double *wander);
@@ -38,9 +38,11 @@ void gate_stage(struct judge_gate *g, int now);
 /* The smallest excess rate whose log evidence is at least `need`; 1: none. */
 double gate_excluded(const double *evidence, double need);
 double gate_smallest(void);
+/* The smallest excess rate that this many green requests give `evidence` against, when it is not there. */
+double gate_visible(const struct judge_gate *g, const struct judge_tuning *t, double requests, double evidence);
 
 void auto_start(struct judge *j);
 void auto_poll(struct judge *j, int now, struct judge_answer *a);
-/* The excess rate that is affordable for ever. */
-double judge_affordable(const struct judge *j);
+/* The excess rate that is affordable for ever, or the smallest that so many green requests can show. */
+double judge_affordable(const struct judge *j, double requests);
 #endif

@@ -23,7 +23,7 @@ static void start_splits(struct judge *j, const struct judge_history *h)
 
 	history_dispersion(h, JUDGE_ERRORS, &clump, &wander);
 	split_start(&j->split[JUDGE_ERRORS], clump, wander);
-	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, clump);
+	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, clump, j->tune.early > 0);
 	j->noisy = j->split[JUDGE_ERRORS].ratio_min > NOISY;
 	history_dispersion(h, JUDGE_SLOW, &clump, &wander);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
@@ -43,6 +43,7 @@ void judge_start(struct judge *j, const struct judge_tuning *t, const struct jud
 		j->point[0][i].period = j->point[1][i].period = -1;
 	j->hazard = (struct judge_hazard){ .left = 1, .first = t->hazard_first, .slow = t->hazard_slow,
 					   .raise = s->automatic ? t->hazard_auto : t->hazard_stage };
+	j->hazard_early = j->hazard;
 	start_splits(j, h);
 	for (int i = JUDGE_HISTORY - 30; i < JUDGE_HISTORY; i++)
 		j->traffic += h->requests[i] / 30;
@@ -104,7 +105,7 @@ static bool blue_final(const struct judge *j, const struct judge_point *blue, in
 
 static struct judge_pair pair_of(const struct judge_point *blue, const struct judge_point *green, int metric)
 {
-	struct judge_pair p = { { blue ? blue->requests : 0, green->requests }, { 0 } };
+	struct judge_pair p = { .requests = { blue ? blue->requests : 0, green->requests } };
 
 	p.count[JUDGE_BLUE] = blue ? fmax(blue->count[metric], 0) : 0;
 	p.count[JUDGE_GREEN] = fmax(green->count[metric], 0);
@@ -113,18 +114,30 @@ static struct judge_pair pair_of(const struct judge_point *blue, const struct ju
 
 /* --- a final period -------------------------------------------------------------- */
 
+/* What needs no second look: slow requests and the like come with the requests. */
+static void judge_others(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
+{
+	double onset = hazard_spend(&j->hazard_early, j->weight[period % JUDGE_RING]);
+
+	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++) {
+		struct judge_pair p = pair_of(blue, green, m);
+
+		if (watched(j, m))
+			split_update(&j->split[m], &p, onset, j->hazard_early.left);
+	}
+	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard_early.left);
+	j->early[period % JUDGE_RING] = true;
+}
+
 static void judge_period(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
 {
-	struct judge_pair errors = pair_of(blue, green, JUDGE_ERRORS), p;
+	struct judge_pair errors = pair_of(blue, green, JUDGE_ERRORS);
 	double onset = hazard_spend(&j->hazard, j->weight[period % JUDGE_RING]);
 
-	for (int m = 0; m < JUDGE_METRICS; m++) {
-		p = pair_of(blue, green, m);
-		if (watched(j, m))
-			split_update(&j->split[m], &p, onset, j->hazard.left);
-	}
-	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard.left);
-	level_update(&j->level, &errors, onset, j->hazard.left, false);
+	if (!j->early[period % JUDGE_RING])
+		judge_others(j, period, blue, green);
+	split_update(&j->split[JUDGE_ERRORS], &errors, onset, j->hazard.left);
+	level_update(&j->level, &errors, onset, j->hazard.left);
 	for (int c = 0; c < 2; c++) {
 		j->seen[c][0] += errors.requests[c];
 		j->seen[c][1] += errors.count[c];
@@ -133,6 +146,7 @@ static void judge_period(struct judge *j, int period, const struct judge_point *
 	j->traffic += .05 * (errors.requests[0] + errors.requests[1] - j->traffic);
 	j->last = period > j->last ? period : j->last;
 	j->unseen = 0;
+	j->done[period % JUDGE_RING] = true;
 }
 
 static int oldest(const struct judge *j, int now)
@@ -145,33 +159,46 @@ static void judge_final(struct judge *j, int now)
 	for (int k = oldest(j, now); k < now; k++) {
 		const struct judge_point *green = point_of(j, JUDGE_GREEN, k), *blue = point_of(j, JUDGE_BLUE, k);
 
-		if (j->done[k % JUDGE_RING] || !green || !confirmed(green, now) || !blue_final(j, blue, k, now))
+		if (j->done[k % JUDGE_RING] || !green)
 			continue;
-		j->done[k % JUDGE_RING] = true;
-		judge_period(j, k, blue, green);
+		if (confirmed(green, now) && blue_final(j, blue, k, now))
+			judge_period(j, k, blue, green);
+		else if (j->tune.early > 0 && blue && !j->early[k % JUDGE_RING])
+			judge_others(j, k, blue, green);
 	}
 }
 
 /* --- looking ahead ------------------------------------------------------------------ */
 
-/* Green's errors of periods in which blue is not final yet, by the level alone.
- * The likelihood ratio of all that is known is the same martingale seen on a
- * finer time scale: green's half of a period first, blue's after it. */
+static void known_half(struct judge_pair *p, enum judge_colour c, const struct judge_point *point)
+{
+	p->known[c] = PAIR_UNSEEN;
+	if (!point)
+		return;
+	p->known[c] = point->count[JUDGE_ERRORS] < 0 ? PAIR_MISSING : PAIR_KNOWN;
+	p->requests[c] = point->requests;
+	p->count[c] = fmax(point->count[JUDGE_ERRORS], 0);
+}
+
+/* What periods that are not final show already, by the level alone: green
+ * before blue, blue before green, requests before errors. The likelihood ratio
+ * of all that is known is the same martingale on a finer time scale. */
 static double look_ahead(const struct judge *j, int now)
 {
 	struct judge_level level = j->level;
 	struct judge_hazard hazard = j->hazard;
 
 	for (int k = oldest(j, now); k < now; k++) {
-		const struct judge_point *green = point_of(j, JUDGE_GREEN, k);
-		struct judge_pair p;
+		const struct judge_point *green = point_of(j, JUDGE_GREEN, k), *blue = point_of(j, JUDGE_BLUE, k);
+		struct judge_pair p = { 0 };
 		double onset;
 
-		if (j->done[k % JUDGE_RING] || !green || green->count[JUDGE_ERRORS] < 0)
+		if (j->done[k % JUDGE_RING] || (!green && !blue))
 			continue;
-		p = pair_of(NULL, green, JUDGE_ERRORS);
+		known_half(&p, JUDGE_BLUE, blue);
+		known_half(&p, JUDGE_GREEN, green);
 		onset = hazard_spend(&hazard, j->weight[k % JUDGE_RING]);
-		level_update(&level, &p, onset, hazard.left, true);
+		level_update(&level, &p, onset, hazard.left);
 	}
 	return level.log_e;
 }
@@ -182,7 +209,7 @@ static void combine(struct judge *j, double level)
 	double split = j->split[JUDGE_ERRORS].log_e;
 	double others = __builtin_popcount(j->metrics) - 1, rest = log((1 - j->tune.error_share) / fmax(others, 1));
 
-	j->log_errors = j->noisy ? split : log_sum(split, level) - log(2);
+	j->log_errors = j->noisy ? split : log_sum(split + log(1 - j->tune.level_share), level + log(j->tune.level_share));
 	j->log_e = j->log_errors + (others > 0 ? log(j->tune.error_share) : 0);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
 		if (watched(j, m))
@@ -193,9 +220,15 @@ static void combine(struct judge *j, double level)
 
 /* --- the answer ------------------------------------------------------------------------ */
 
-double judge_affordable(const struct judge *j)
+double judge_affordable(const struct judge *j, double requests)
 {
-	return fmax(j->tune.harm / (j->traffic * j->tune.observe), gate_smallest());
+	const struct judge_tuning *t = &j->tune;
+	double harm = j->stages.automatic ? t->harm_auto : t->harm;
+	double forever = fmax(harm / (j->traffic * t->observe), gate_smallest());
+
+	if (t->visible <= 0)
+		return forever;
+	return fmax(forever, gate_visible(&j->gate, t, requests, t->visible * log(1 / t->beta_last)));
 }
 
 static void say(struct judge_answer *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -212,21 +245,43 @@ static void say(struct judge_answer *a, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* What must be excluded before a stage is left, and how surely. */
+struct need {
+	double excess, sure;
+};
+
+/* What the next stage could not afford until it is seen there; and, before the
+ * last request of blue is given away, most of what the last stage could not see
+ * without it. */
+static struct need stage_need(const struct judge *j)
+{
+	const struct judge_tuning *t = &j->tune;
+	double whole = j->traffic * t->observe, here = j->stages.weight[j->stage], next, last;
+	struct need n = { 0, log(1 / t->beta) };
+
+	if (j->stage >= j->stages.n - 1)
+		return (struct need){ judge_affordable(j, whole), log(1 / t->beta_last) };
+	next = j->stages.weight[j->stage + 1];
+	n.excess = fmax(t->harm / (j->traffic * next * t->react), gate_smallest());
+	last = t->last_look * judge_affordable(j, whole * here);
+	if (next >= 1 && last > 0 && last < n.excess)
+		return (struct need){ fmax(last, gate_smallest()), log(1 / t->beta_last) };
+	return n;
+}
+
 /* A stage of the plan: is it left? */
 static void stage_poll(struct judge *j, struct judge_answer *a)
 {
 	const struct judge_tuning *t = &j->tune;
-	bool last = j->stage >= j->stages.n - 1;
-	double final = judge_affordable(j), need = final, sure = log(1 / t->beta);
+	struct need n = stage_need(j);
+	double alone = t->lax * judge_affordable(j, j->traffic * t->observe), here = gate_excluded(j->gate.stage, n.sure);
 
-	if (!last)
-		need = fmax(t->harm / (j->traffic * j->stages.weight[j->stage + 1] * t->react), gate_smallest());
-	a->need = need < UNSEEABLE ? need : 0;
-	if (a->need > 0 && a->excess > need)
-		say(a, "excess error rate up to %g not excluded, need %.2g", a->excess, need);
-	else if (a->need > 0 && last && gate_excluded(j->gate.stage, sure) > t->lax * final)
-		say(a, "excess error rate up to %g not excluded at this weight, need %.2g", gate_excluded(j->gate.stage, sure),
-		    t->lax * final);
+	a->need = n.excess < UNSEEABLE ? n.excess : 0;
+	a->excess = gate_excluded(j->gate.run, n.sure);
+	if (a->need > 0 && a->excess > a->need)
+		say(a, "excess error rate up to %g not excluded, need %.2g", a->excess, a->need);
+	else if (a->need > 0 && j->stage >= j->stages.n - 1 && here > alone)
+		say(a, "excess error rate up to %g not excluded at this weight, need %.2g", here, alone);
 	a->kind = a->reason[0] ? VERDICT_HOLD : VERDICT_GOOD;
 }
 
@@ -251,7 +306,7 @@ static void take_weight(struct judge *j, int now, double weight)
 		if (k < 0)
 			continue;
 		j->weight[k % JUDGE_RING] = clamp(weight, 0, 1);
-		j->done[k % JUDGE_RING] = false;
+		j->done[k % JUDGE_RING] = j->early[k % JUDGE_RING] = false;
 	}
 	j->polled = now;
 }

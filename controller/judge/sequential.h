@@ -33,15 +33,15 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 #define JUDGE_STAKES 4
 #define JUDGE_RATIOS 9
 #define JUDGE_LEVELS 44
-#define JUDGE_EXCESSES 8
-#define JUDGE_GATES 13
+#define JUDGE_EXCESSES 10
+#define JUDGE_GATES 25
 
 /* What may be changed: all of it numbers, so that a table (tuning.c) names,
  * bounds and explains each. Counts and times are in requests and periods. */
 struct judge_tuning {
-	double alpha, beta, harm, harm_first, react, observe, error_share, suspect;
+	double alpha, beta, beta_last, harm, harm_auto, harm_first, react, observe, error_share, level_share, suspect;
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
-	double gate_floor, gate_cap, excess_ratio, level_low, level_high, level_prior, lax;
+	double gate_floor, gate_cap, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, fine;
 	double early, window;
 	double growth, weight_min, hold_back, half, dwell, bake, stuck, retreat;
 	double quantile;
@@ -99,6 +99,7 @@ struct judge_level {
 	double usual[JUDGE_LEVELS];  /* long-run law of the level, from history */
 	double same[JUDGE_LEVELS];   /* posterior of the level while green is as blue */
 	double worse[JUDGE_EXCESSES][JUDGE_LEVELS]; /* joint with "green is worse since some onset", relative to `same` */
+	int excesses;                /* how many of the excess rates are in use */
 	double power, cap;           /* of the likelihood, for clumped errors */
 	double log_e;
 };
@@ -129,10 +130,10 @@ struct judge {
 	struct judge_stages stages;
 	struct judge_point point[2][JUDGE_RING];
 	double weight[JUDGE_RING];      /* in force during period k, at k % JUDGE_RING */
-	bool done[JUDGE_RING];
+	bool done[JUDGE_RING], early[JUDGE_RING]; /* judged; its other counts than errors were */
 	int polled;                     /* the last poll; -1: none */
 	unsigned metrics;               /* bit m: count m is judged; bit JUDGE_LATENCY: the percentile is */
-	struct judge_hazard hazard;
+	struct judge_hazard hazard, hazard_early;
 	struct judge_split split[JUDGE_METRICS];
 	struct judge_bet bet;
 	struct judge_level level;
