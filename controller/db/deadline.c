@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#define UNSAID_MS 60000 /* one wait of an exchange without deadline */
+
 static _Thread_local int64_t deadline;
 
 void deadline_set(int64_t until)
@@ -13,14 +15,14 @@ void deadline_set(int64_t until)
 	deadline = until;
 }
 
-/* As the library's own: 1 ready, 0 time over, -1 error; timeout 0 and less: none. */
+/* As the library's own: 1 ready, 0 time over, -1 error. Its timeout is in
+ * milliseconds, and over TLS in seconds (3.3.20): of no use. */
 static int wait_until(my_socket fd, my_bool is_read, int timeout)
 {
 	struct pollfd p = { .fd = fd, .events = is_read ? POLLIN : POLLOUT };
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline ? deadline - now_ms() : UNSAID_MS;
 
-	if (!deadline)
-		return poll(&p, 1, timeout > 0 ? timeout : -1);
+	(void)timeout;
 	return poll(&p, 1, left > 0 ? (int)left : 0);
 }
 

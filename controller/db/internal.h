@@ -37,7 +37,7 @@ const char *greeting_of(const struct db_login *l);
 
 /* --- deadline.c: a time limit over all of an exchange --- */
 /* Until then (mono ms) this thread waits for the other side, all waits together;
- * 0: as long as the library's own limits say, which begin anew at each byte. */
+ * 0: a minute for each wait. */
 void deadline_set(int64_t until);
 void deadline_watch(MYSQL *my);     /* before connecting */
 void deadline_watch_tls(MYSQL *my); /* behind it */
