@@ -179,6 +179,15 @@ static bool logs_in_by_token(const struct plan *p)
 	return false;
 }
 
+/* CloudFormation reads a template on S3 with the rights of whoever names it. */
+static bool reads_template(const struct plan *p)
+{
+	for (size_t i = 0; i < p->nsteps; i++)
+		if (json_object_get(p->steps[i].params, "template_url"))
+			return true;
+	return false;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -187,6 +196,7 @@ static int by_name(const void *a, const void *b)
 /* Actions that no request of ours names, and AWS asks for (AuroraUserGuide/
  * blue-green-deployments-authorizing-access.html). */
 static const struct { enum aws_op op; const char *action; } besides[] = {
+	{ CFN_CREATE_CHANGE_SET, "cloudformation:TagResource" }, /* the stack carries the run's token */
 	{ RDS_RESTORE_DB_CLUSTER_TO_POINT_IN_TIME, "rds:AddTagsToResource" },
 	{ RDS_CREATE_BLUE_GREEN_DEPLOYMENT, "rds:CreateDBCluster" },
 	{ RDS_CREATE_BLUE_GREEN_DEPLOYMENT, "rds:CreateDBClusterEndpoint" },
@@ -196,7 +206,7 @@ static const struct { enum aws_op op; const char *action; } besides[] = {
 json_t *facts_iam(const struct plan *p)
 {
 	bool wanted[AWS_OPS] = { false };
-	const char *names[AWS_OPS + COUNT(besides) + 2];
+	const char *names[AWS_OPS + COUNT(besides) + 3];
 	json_t *list = json_array();
 	size_t n = 0;
 
@@ -211,6 +221,8 @@ json_t *facts_iam(const struct plan *p)
 			names[n++] = besides[i].action;
 	if (logs_in_by_token(p))
 		names[n++] = "rds-db:connect";
+	if (reads_template(p))
+		names[n++] = "s3:GetObject";
 	if (passes_role(p, wanted))
 		names[n++] = "iam:PassRole";
 	qsort(names, n, sizeof *names, by_name);

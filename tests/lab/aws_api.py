@@ -69,7 +69,7 @@ class Api:
         self.faults, self.lock = Faults(), threading.RLock()
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.journal, self.journal_lock = journal, threading.Lock()
-        self.calls, self.bugs, self.regions = {}, [], {REGION}
+        self.calls, self.bugs, self.regions, self.guards = {}, [], {REGION}, []
 
     def new_key(self, who, session=False, expires=None):
         token = 'lab-' + uuid.uuid4().hex * 4 if session else None
@@ -118,6 +118,8 @@ class Api:
             raise Hangup()
         if kind == 'slow':
             time.sleep(rule['delay'])
+        for guard in self.guards:  # raise ApiError: who may do this?
+            guard(call)
         answer = self.perform(request, call, note)
         if kind == 'lost':
             raise Hangup()

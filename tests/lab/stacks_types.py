@@ -215,12 +215,6 @@ def id_as(key):
     return lambda physical, properties, thing: {key: physical}
 
 
-def association(physical, properties, thing):
-    # moto's own names, since its API has no way from a subnet to this
-    table = importlib.import_module('moto.ec2.models').ec2_backends[ACCOUNT][REGION].route_tables[properties['RouteTableId']]
-    return {'AssociationId': next(a for a, subnet in table._associations.items() if subnet == properties['SubnetId'])}
-
-
 DELETED_BY_API = {  # what moto's models cannot take away again: service, call, its parameters
     'AWS::EC2::EIP': ('ec2', 'release_address', lambda p, q, thing: {'AllocationId': thing.allocation_id}),
     'AWS::EC2::FlowLog': ('ec2', 'delete_flow_logs', lambda p, q, thing: {'FlowLogIds': [p]}),
@@ -228,14 +222,13 @@ DELETED_BY_API = {  # what moto's models cannot take away again: service, call, 
     'AWS::EC2::NatGateway': ('ec2', 'delete_nat_gateway', id_as('NatGatewayId')),
     'AWS::EC2::Route': ('ec2', 'delete_route', lambda p, q, thing: {k: q[k] for k in ('RouteTableId', 'DestinationCidrBlock')}),
     'AWS::EC2::RouteTable': ('ec2', 'delete_route_table', id_as('RouteTableId')),
-    'AWS::EC2::SubnetRouteTableAssociation': ('ec2', 'disassociate_route_table', association),
     'AWS::EC2::VPCEndpoint': ('ec2', 'delete_vpc_endpoints', lambda p, q, thing: {'VpcEndpointIds': [p]}),
     'AWS::EC2::VPCGatewayAttachment': ('ec2', 'detach_internet_gateway',
                                        lambda p, q, thing: {k: q[k] for k in ('VpcId', 'InternetGatewayId')}),
     'AWS::ECS::Cluster': ('ecs', 'delete_cluster', id_as('cluster')),
     'AWS::IAM::ManagedPolicy': ('iam', 'delete_policy', id_as('PolicyArn')),
 }
-GONE_WITH_ITS_GROUP = {'AWS::EC2::SecurityGroupIngress'}
+GONE_WITH_OTHERS = {'AWS::EC2::SecurityGroupIngress', 'AWS::EC2::SubnetRouteTableAssociation'}
 
 
 class Moto(Resource):
@@ -287,7 +280,7 @@ class Moto(Resource):
         with self.lock:
             if hasattr(self.thing, 'delete'):
                 self.thing.delete(ACCOUNT, REGION)
-            elif self.kind not in GONE_WITH_ITS_GROUP:
+            elif self.kind not in GONE_WITH_OTHERS:
                 self.model.delete_from_cloudformation_json(
                     getattr(self.thing, 'physical_resource_id', physical), {'Type': self.kind, 'Properties': properties},
                     ACCOUNT, REGION)
