@@ -8,6 +8,7 @@
 #include "cli/load.h"
 #include "cli/past.h"
 #include "cli/settings.h"
+#include "engine/step.h"
 #include "judge/rate.h"
 #include "plan/plan.h"
 
@@ -27,6 +28,7 @@ struct told {
 
 struct backtest {
 	struct power_plan plan;
+	const char *step[JUDGE_STAGES]; /* the plan's names of the stages */
 	struct past past;
 	struct aa_past aa;
 	int every, splits;
@@ -86,16 +88,16 @@ static void print_text(const struct backtest *b)
 	clock_iso(b->past.from + JUDGE_HISTORY * b->past.period_ms, from);
 	clock_iso(b->past.from + b->past.n * b->past.period_ms, to);
 	printf("%ld cutovers that changed nothing, started from %s to %s; %s\n", n, from, to, groups_said(b, groups));
-	printf("  %ld were taken back falsely: %.2f %% (%.2f to %.2f %%), the plan's budget is %.2g %%\n", b->count[AA_BACK],
+	printf("  taken back falsely: %ld (%.2f %%; %.2f to %.2f %%), the plan's budget is %.2g %%\n", b->count[AA_BACK],
 	       100 * r.rate, 100 * r.low, 100 * r.high, 100 * b->plan.tune.alpha);
-	printf("  %ld got through, in %.0f minutes on average; %ld were held until the limit\n", b->count[AA_THROUGH],
+	printf("  through: %ld, in %.0f minutes on average; held until the limit: %ld\n", b->count[AA_THROUGH],
 	       b->count[AA_THROUGH] ? b->took / (double)b->count[AA_THROUGH] : 0, b->count[AA_HELD]);
-	printf("  %ld more had too little past after their start; in %.0f %% of all periods blue had requests\n", b->count[AA_ENDS],
+	printf("  not counted, too little past after their start: %ld; blue had requests in %.0f %% of all periods\n", b->count[AA_ENDS],
 	       100 * b->past.seen);
 	printf("  the largest evidence that was not enough: %.3g, the limit is %.3g\n", exp(b->most), 1 / b->plan.tune.alpha);
 	for (int i = 0; i < b->ntold; i++) {
 		clock_iso(b->told[i].at, from);
-		printf("  false: %s, stage %d, %s\n", from, b->told[i].o.stage + 1, b->told[i].o.reason);
+		printf("  false: %s in %s, %s\n", from, b->step[b->told[i].o.stage], b->told[i].o.reason);
 	}
 	if (n && r.low > b->plan.tune.alpha)
 		puts("  That is more than the budget: the groups differ more than the judge takes for healthy. Do not trust this plan's judge yet.");
@@ -110,7 +112,7 @@ static void print_json(const struct backtest *b)
 
 	for (int i = 0; i < b->ntold; i++) {
 		clock_iso(b->told[i].at, at);
-		json_array_append_new(told, json_pack("{s:s, s:i, s:o}", "at", at, "stage", b->told[i].o.stage, "reason",
+		json_array_append_new(told, json_pack("{s:s, s:s, s:o}", "at", at, "step", b->step[b->told[i].o.stage], "reason",
 						      json_text(b->told[i].o.reason)));
 	}
 	cli_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:o}",
@@ -174,6 +176,8 @@ static int prepare(const struct cli *c, const struct plan *p, struct backtest *b
 	const struct stage *from[JUDGE_STAGES];
 
 	explain_stages(p, &b->plan, g, from);
+	for (int i = 0; i < b->plan.stages; i++)
+		b->step[i] = from[i]->step->id;
 	if (!b->plan.stages)
 		return cli_usage(c, "this plan gives green no weight: there is nothing to judge");
 	return take_options(c, p, b);
