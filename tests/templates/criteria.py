@@ -96,7 +96,7 @@ def listed(x):
 @criterion(1, 'templates are .yaml, one for each stack, below 400 lines, everything described')
 def structure(w):
     bad = []
-    there = sorted(os.path.basename(p) for p in glob.glob(os.path.join(TEMPLATES, '*')) if re.search(r'\.(ya?ml|json|template)$', p))
+    there = sorted(os.path.basename(p) for p in glob.glob(os.path.join(TEMPLATES, '*')) if re.search(r'\.(ya?ml|template)$', p))
     if there != sorted(w.sources):
         bad.append('templates/ holds %s' % ', '.join(there))
     for name, t in w.sources.items():
@@ -173,6 +173,25 @@ def literals(w):
     return bad
 
 
+def lab_tests(*ends):
+    """The lab's tests, which the part `lab` runs: an AWS on this machine makes the stacks."""
+    path = os.path.join(ROOT, 'tests/lab/test_lab_stacks.py')
+    if not os.path.exists(path):
+        return ['there is no ' + path]
+    with open(path, encoding='utf-8') as f:
+        text = f.read()
+    return ['test_lab_stacks.py has no test ..._%s' % e for e in ends if not re.search(r'^    def test_\w*%s\(self\):\n(?!        pass\b)' % e, text, re.M)]
+
+
+@criterion(7, "the lab makes every stack in order and deletes them in reverse; what its AWS does not know is a committed list")
+def made(w):
+    bad = lab_tests('every_template_has_its_stack', 'applied', 'does_not_know', 'deleted_in_reverse')
+    with open(os.path.join(ROOT, 'tests/lab/unknown_types.txt'), encoding='utf-8') as f:
+        unknown = set(re.findall(r'^(AWS::\w+::\w+)', f.read(), re.M))
+    ours = {r['Type'] for t in w.sources.values() for r in t['Resources'].values()}
+    return bad + ['unknown_types.txt names %s, which no template has' % t for t in sorted(unknown - ours)]
+
+
 # --- blue/green ---------------------------------------------------------------------------------
 
 
@@ -209,6 +228,11 @@ def only_test_listener(w):
 
 
 by_guard(12, "a service waits for its own target group's rule, which is on the test listener only", only_test_listener)
+
+
+@criterion(13, 'an update of the edge in the middle of a shift leaves the weights')
+def weights_stay(w):
+    return lab_tests('edge_changes_in_the_middle_of_a_shift', 'no_template_moves_traffic') + w.guarded(10)
 
 
 def different_priorities(w):
