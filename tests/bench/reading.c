@@ -2,7 +2,8 @@
  *
  * What reading a wiki's tables and judging them costs beside the three bare
  * statements on information_schema, in one process, by turns, each over a
- * connection that is already there. Prints two medians: ms bare, ms whole. */
+ * connection that is already there. Prints ms bare, ms whole: of each the tenth
+ * percentile, which other programs' work disturbs less than the median. */
 #include "base/buf.h"
 #include "mediawiki/reality.h"
 #include "mediawiki/verdict.h"
@@ -102,6 +103,6 @@ int main(int argc, char **argv)
 	mysql_close(my);
 	qsort(bare, n, sizeof *bare, by_size);
 	qsort(whole, n, sizeof *whole, by_size);
-	printf("%.3f %.3f\n", bare[n / 2], whole[n / 2]);
+	printf("%.3f %.3f\n", bare[n / 10], whole[n / 10]);
 	return 0;
 }
