@@ -150,6 +150,40 @@ def upgraded(old, new):
     return database
 
 
+class NamedIndexes(unittest.TestCase):
+    """A query that names an index which is not there is refused: the gate knows all that are named."""
+
+    def test_every_index_that_code_names_is_one_the_gate_stops_for(self):
+        seen = 0
+        for branch, tree in trees.items():
+            with open(lab.manifest(branch, want[branch])) as f:
+                doc = json.load(f)
+            for table, index in named_indexes(tree, doc['tables']):
+                seen += 1
+                with self.subTest(release=branch, table=table, index=index):
+                    kept = doc['tables'][table]['indexes'].pop(index)
+                    stops = blocking(lab.differences(lab.manifest(branch, want[branch]), lab.write('dropped', doc)))
+                    doc['tables'][table]['indexes'][index] = kept
+                    self.assertTrue(stops, f'{table}.{index} is named in the code of {branch}')
+        print(f'{seen} names of indexes in the code of {len(trees)} releases, each known')
+        self.assertGreater(seen, 30)
+
+
+def named_indexes(tree, tables):
+    """(table, index) of USE INDEX and useIndex() in a release's code, where the index is one of its own."""
+    found = set()
+    php = subprocess.run(['grep', '-rhE', '--include=*.php', r"'USE INDEX'|useIndex\(", os.path.join(tree, 'includes'), os.path.join(tree, 'extensions')],
+                         capture_output=True, text=True, errors='replace').stdout
+    for line in php.splitlines():
+        pairs = re.findall(r"'(\w+)'\s*(?:=>|\]\s*=)\s*'(\w+)'", line)
+        found |= {(t, i) for t, i in pairs if i in tables.get(t, {}).get('indexes', ())}
+        for word in re.findall(r"'(\w+)'", line):
+            homes = [t for t in tables if word in tables[t]['indexes'] and word != 'PRIMARY']
+            if len(homes) == 1:
+                found.add((homes[0], word))
+    return sorted(found)
+
+
 class OnMySQL(unittest.TestCase):
     """The same expectation, another server: what Aurora descends from."""
 

@@ -220,6 +220,21 @@ class Lab:
         self.cutover('snapshot', database, '--out', path, *self.server_args(prefix))
         return path
 
+    def manifest(self, branch, source):
+        """A tree or a snapshot, as a file."""
+        if not os.path.isdir(source):
+            return source
+        path = os.path.join(self.run, f'manifest-{branch}.json')
+        if not os.path.exists(path):
+            self.cutover('expect', source, '--out', path)
+        return path
+
+    def write(self, name, doc):
+        path = os.path.join(self.run, name + '.json')
+        with open(path, 'w') as f:
+            json.dump(doc, f)
+        return path
+
     def differences(self, want, have):
         return json.loads(self.cutover('diff', want, have, '-o', 'json', ok=(0, 5)))
 
