@@ -28,6 +28,7 @@
 #define WORST .995
 #define CLUMP_CAP 2.0
 #define LATE .1         /* share of error counts that CloudWatch shows after the requests they belong to */
+#define NEGLIGIBLE -690 /* exp() of less is less than 1e-299 */
 #define RECENT 30       /* periods of history that say where the level stands now */
 #define BLOCK 5         /* periods of history taken together */
 
@@ -175,7 +176,7 @@ static double half_log(const struct judge_level *l, const struct judge_pair *p, 
 	if (p->known[c] == PAIR_UNSEEN)
 		return 0;
 	if (p->known[c] == PAIR_MISSING)
-		return l->power * log(LATE + (1 - LATE) * exp(n * log_q));
+		return l->power * (n * log_q < NEGLIGIBLE ? log(LATE) : log(LATE + (1 - LATE) * exp(n * log_q)));
 	return power * (x * log_p + (n - x) * log_q);
 }
 
@@ -203,6 +204,12 @@ static void likelihood_of(struct likelihood *k, const struct judge_level *l, con
 	}
 }
 
+/* Most of the grid is out of the question most of the time. */
+static double exp_or_0(double v)
+{
+	return v < NEGLIGIBLE ? 0 : exp(v);
+}
+
 void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left)
 {
 	struct likelihood k;
@@ -216,7 +223,7 @@ void level_update(struct judge_level *l, const struct judge_pair *p, double onse
 	}
 	likelihood_of(&k, l, p);
 	for (int g = 0; g < JUDGE_LEVELS; g++)
-		total += l->same[g] *= exp(k.same[g] - k.most);
+		total += l->same[g] *= exp_or_0(k.same[g] - k.most);
 	/* "As blue" may have become all but impossible: keep a floor, the evidence is overwhelming. */
 	if (total < 1e-280) {
 		total = 1e-280;
@@ -227,7 +234,7 @@ void level_update(struct judge_level *l, const struct judge_pair *p, double onse
 	}
 	for (int d = 0; d < l->excesses; d++)
 		for (int g = 0; g < JUDGE_LEVELS; g++) {
-			double v = l->worse[d][g] > 0 ? l->worse[d][g] * exp(k.worse[d][g] - k.most) : 0;
+			double v = l->worse[d][g] * exp_or_0(k.worse[d][g] - k.most);
 
 			evidence += l->worse[d][g] = fmin(v, total * 1e30) / total;
 		}

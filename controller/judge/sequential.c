@@ -285,11 +285,21 @@ static void stage_poll(struct judge *j, struct judge_answer *a)
 	a->kind = a->reason[0] ? VERDICT_HOLD : VERDICT_GOOD;
 }
 
+/* Only green's errors can raise the evidence. */
+static bool worth_looking(const struct judge *j, int now)
+{
+	for (int k = oldest(j, now); k < now; k++) {
+		const struct judge_point *green = point_of(j, JUDGE_GREEN, k);
+
+		if (!j->done[k % JUDGE_RING] && green && green->count[JUDGE_ERRORS] > 0)
+			return j->tune.early > 0 && !j->noisy;
+	}
+	return false;
+}
+
 static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 {
-	bool ahead = j->tune.early > 0 && !j->noisy;
-
-	combine(j, ahead ? fmax(look_ahead(j, now), j->level.log_e) : j->level.log_e);
+	combine(j, worth_looking(j, now) ? fmax(look_ahead(j, now), j->level.log_e) : j->level.log_e);
 	a->log_e = j->log_e;
 	a->log_split = j->split[JUDGE_ERRORS].log_e;
 	a->log_level = j->level.log_e;
