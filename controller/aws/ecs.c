@@ -197,17 +197,17 @@ static int find_with(struct aws *a, const char *cluster, const char *started_by,
 	autojson json_t *in = json_pack("{s:s,s:s,s:s}", "cluster", cluster, "startedBy", started_by,
 					"desiredStatus", desired);
 	autojson json_t *answer = NULL;
-	const json_t *arns;
+	const json_t *arns, *first;
 
 	if (!in)
 		return err_set(e, ERR_INPUT, "the name of the cluster is not UTF-8");
 	if (aws_json(a, ECS_LIST_TASKS, in, &answer, e))
 		return err_wrap(e, "looking for the task started by %s", started_by);
 	arns = json_object_get(answer, "taskArns");
-	if (!json_is_array(arns))
+	first = json_array_get(arns, 0);
+	if (!json_is_array(arns) || (first && !json_is_string(first)))
 		return err_set(e, ERR_UNSURE, "ECS answered without taskArns: which tasks there are is unknown");
-	if (json_array_size(arns))
-		answer_copy(arn, 256, json_string_value(json_array_get(arns, 0)));
+	answer_copy(arn, 256, first ? json_string_value(first) : "");
 	return 0;
 }
 
