@@ -445,10 +445,11 @@ static const struct how *how_of(const json_t *params)
 
 static enum step_verdict advance(struct step_run *r, struct err *e)
 {
+	const struct how *h = how_of(r->params);
 	struct job j;
 
 	load(&j, r);
-	return how_of(r->params)->advance(&j, e);
+	return h ? h->advance(&j, e) : err_set(e, ERR_BUG, "step %s has no `how`", r->step->id);
 }
 
 static enum step_verdict left(const struct job *j, struct err *e)

@@ -75,14 +75,13 @@ struct said {
 	char reason[200], odd[200]; /* of a foreign lock; the first address that is not as wished */
 };
 
-static int read_answer(const struct job *j, const struct http_res *a, bool *readonly, char *reason, size_t size,
+static int read_answer(const struct http_res *a, bool *readonly, char *reason, size_t size,
 		       struct err *e)
 {
 	autojson json_t *doc = json_loadb(a->body, a->nbody, 0, NULL);
 	const json_t *general = json_object_get(json_object_get(doc, "query"), "general");
 	const json_t *ro = json_object_get(general, "readonly");
 
-	(void)j;
 	if (a->status >= 500)
 		return err_set(e, ERR_BUSY, "it answered %d", a->status);
 	if (a->status != 200 || !json_is_object(general))
@@ -100,9 +99,9 @@ static int ask(struct job *j, const char *through, struct said *s, struct err *e
 					json_str(j->r->params, "scripts", ""));
 	autores struct http_res a = { 0 };
 	char reason[400];
-	bool readonly;
+	bool readonly = false;
 
-	if (fetch_through(j->r, path, through, &a, e) || read_answer(j, &a, &readonly, reason, sizeof reason, e))
+	if (fetch_through(j->r, path, through, &a, e) || read_answer(&a, &readonly, reason, sizeof reason, e))
 		return err_wrap(e, "asking %.100s whether it is read-only", through ? through : json_str(j->r->params, "url", ""));
 	s->asked++;
 	s->readonly += readonly;

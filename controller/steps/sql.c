@@ -59,7 +59,7 @@ int sql_open(struct step_run *r, const struct sql_at *at, const char *database, 
 {
 	const char *host = json_str(r->params, at->host, ""), *port = json_str(r->params, at->port, "3306");
 	autosql struct sql *s = xcalloc(1, sizeof *s);
-	int number;
+	int number = 0;
 
 	s->r = r;
 	snprintf(s->name, sizeof s->name, "%.250s:%.10s", host, port);
