@@ -109,6 +109,7 @@ static int fetch_rows(struct reading *r, MYSQL_RES *res, db_row_fn *fn, void *ct
 static const struct { unsigned code; const char *about; } harmless[] = {
 	{ 1287, "deprecated syntax" }, { 1681, "deprecated syntax" }, { 3719, "utf8 is utf8mb3" },
 	{ 1292, "a text was read as a number" }, { 1365, "division by zero gives NULL" },
+	{ 6, "a temporary file could not be deleted, since it was gone" },
 	{ 1356, "a view that is broken: MediaWiki has none" },
 };
 

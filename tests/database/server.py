@@ -51,6 +51,7 @@ class Server:
     def start(self, name, *options):
         """An instance on data of its own."""
         shutil.copytree(self.at('empty'), self.at(name))
+        os.mkdir(self.at(name + '.tmp'))  # a server that starts deletes what others have in the same one
         return Instance(self, name, options)
 
     def close(self):
@@ -69,7 +70,7 @@ class Instance:
         self.port, self.sock, self.log = free_port(), server.at(name + '.sock'), server.at(name + '.log')
         with open(self.log, 'wb') as log:
             self.program = subprocess.Popen(['mariadbd', *COMMON, *ME, '--datadir=' + server.at(name), f'--port={self.port}',
-                                             '--socket=' + self.sock, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                                             '--socket=' + self.sock, '--tmpdir=' + server.at(name + '.tmp'), *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         server.programs.append(self.program)
         end = time.monotonic() + 60
         while subprocess.run(self.client('-e', 'SELECT 1'), capture_output=True, check=False).returncode:
