@@ -5,6 +5,7 @@
 #include "plan/plan.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define ANSWER_MAX ((size_t)4 << 20)
 
@@ -20,13 +21,25 @@ int fetch_get(struct step_run *r, const char *path, struct http_res *a, struct e
 	return fetch_through(r, path, json_str(r->params, "through", NULL), a, e);
 }
 
+/* Those of the plan behind the n there are. */
+static size_t add_headers(const struct step_run *r, struct kv *head, size_t n)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(json_object_get(r->params, "headers"), name, v)
+		if (n < 2 + FETCH_HEADERS)
+			head[n++] = (struct kv){ name, json_string_value(v) };
+	return n;
+}
+
 int fetch_through(struct step_run *r, const char *path, const char *through, struct http_res *a, struct err *e)
 {
 	const char *base = json_str(r->params, "url", "");
 	autofree char *url = xasprintf("%.*s%s", (int)base_length(base), base, path);
-	static const struct kv head[] = { { "User-Agent", "cutover" }, { "Accept", "*/*" } };
+	struct kv head[2 + FETCH_HEADERS] = { { "User-Agent", "cutover" }, { "Accept", "*/*" } };
 	struct http_req q = {
-		.method = "GET", .url = url, .head = head, .nhead = COUNT(head), .timeout_ms = FETCH_TIMEOUT_MS,
+		.method = "GET", .url = url, .head = head, .nhead = add_headers(r, head, 2), .timeout_ms = FETCH_TIMEOUT_MS,
 		.max_answer = ANSWER_MAX, .connect_to = through,
 	};
 
@@ -51,6 +64,18 @@ static void check_paths(const struct step *s, const struct plan *p, struct plan_
 			plan_bad(errs, p, s, "paths", "\"%.60s\" must begin with a slash", json_string_value(v));
 }
 
+/* RFC 9110: field names are tokens; who the request is for is said by url. */
+static void check_headers(const struct step *s, const struct plan *p, struct plan_errors *errs)
+{
+	static const char token[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(json_object_get(s->params, "headers"), name, v)
+		if (!*name || name[strspn(name, token)] || !strcasecmp(name, "host"))
+			plan_bad(errs, p, s, "headers", "\"%.60s\" is not a header that may be sent here", name);
+}
+
 void fetch_validate(const struct step *s, const struct plan *p, struct plan_errors *errs)
 {
 	const char *through = json_str(s->params, "through", NULL);
@@ -60,4 +85,5 @@ void fetch_validate(const struct step *s, const struct plan *p, struct plan_erro
 	if (through && !strchr(through, ':') && !strstr(through, "${"))
 		plan_bad(errs, p, s, "through", "must be \"host:port\"");
 	check_paths(s, p, errs);
+	check_headers(s, p, errs);
 }

@@ -10,12 +10,15 @@
  * after this much time in requests a step says WAIT and goes on in the next. */
 #define FETCH_SLICE_MS   3000
 #define FETCH_TIMEOUT_MS 5000
+#define FETCH_HEADERS    8
 
 #define FETCH_PARAMS \
 	{ .name = "url", .type = PARAM_STRING, .required = true, \
 	  .about = "the wiki as its users name it: \"https://wiki.example.org\", no path" }, \
 	{ .name = "through", .type = PARAM_STRING, \
-	  .about = "\"host:port\" to connect to instead, mostly the load balancer's test listener; TLS name and Host stay" }
+	  .about = "\"host:port\" to connect to instead, mostly the load balancer's test listener; TLS name and Host stay" }, \
+	{ .name = "headers", .type = PARAM_MAP, .max = FETCH_HEADERS, \
+	  .about = "further request headers, such as the one the test listener tells colours by: {\"X-MW-Color\": \"green\"}" }
 
 /* GETs url + path. */
 int fetch_get(struct step_run *r, const char *path, struct http_res *a, struct err *e);

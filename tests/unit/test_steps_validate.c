@@ -47,6 +47,8 @@ static const struct { const char *step, *says; bool after; } bad[] = {
 	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"ftp://w\"}", "https://host", false },
 	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"https://w/path\"}", "without a path", false },
 	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"https://w\",\"through\":\"nohost\"}", "host:port", false },
+	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"https://w\",\"headers\":{\"Host\":\"other\"}}", "not a header that may be sent", false },
+	{ "{\"id\":\"x\",\"do\":\"warm\",\"url\":\"https://w\",\"paths\":[\"/\"],\"headers\":{\"A b\":\"c\"}}", "not a header that may be sent", false },
 	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"https://w\",\"paths\":[\"a\"]}", "must begin with a slash", false },
 	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"https://w\",\"article\":\"wiki/\"}", "must begin with a slash", false },
 	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"https://w\",\"timeout\":\"PT1M\"}", "longer than patience", false },
@@ -67,7 +69,7 @@ static const struct { const char *step, *says; bool after; } bad[] = {
 
 static const struct { const char *step; bool after; } good[] = {
 	{ "{\"id\":\"x\",\"do\":\"stack\",\"stack\":\"wiki-green\",\"template\":\"a.yaml\",\"parameters\":{\"A\":\"b\"}}", false },
-	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"https://w/\",\"through\":\"10.0.0.1:8443\"}", false },
+	{ "{\"id\":\"x\",\"do\":\"probe\",\"url\":\"https://w/\",\"through\":\"10.0.0.1:8443\",\"headers\":{\"X-MW-Color\":\"green\"}}", false },
 	{ "{\"id\":\"x\",\"do\":\"warm\",\"url\":\"https://w\",\"paths\":[\"/a\"]}", false },
 	{ "{\"id\":\"x\",\"do\":\"shift\",\"weight\":\"0.1%\"}", false },
 	{ "{\"id\":\"x\",\"do\":\"approve\",\"ask\":\"go?\"}", false },
