@@ -8,7 +8,7 @@
 
 #define STARTS_MS  2000, 6000    /* image, network */
 #define LOCK_MS    300, 900      /* how long commands take */
-#define UPDATE_MS  20000, 60000
+#define UPDATE_MS  10000, 30000
 #define OTHER_MS   2000, 8000
 #define KILLED     "OutOfMemoryError: Container killed due to memory usage"
 #define FOREIGN    10            /* the lock command's exit code: not our lock */
