@@ -78,11 +78,22 @@ def late(run):
     threading.Thread(target=work, daemon=True, name='fault').start()
 
 
+def crash(run):
+    """The controller dies while update.php runs and nobody can edit."""
+    def on_start(errand):
+        if is_update(errand) and not run.struck:
+            run.strike()
+            demo.crash(run)
+    # not in the thread that starts tasks: it goes on while the controller is dead
+    run.lab.errands.on_start = lambda errand: threading.Thread(target=on_start, args=(errand,), daemon=True, name='fault').start()
+
+
 class UpgradeRun(demo.Run):
     lab_kind, plan = upgrade.UpgradeLab, 'lab-upgrade.json'
     faults = {
         '': Fault('no fault', PROMOTED, None),
         'update': Fault('update.php is killed half-way', PROMOTED, update),
+        'crash': Fault('the controller is killed with -9 in mid-update, and started again', PROMOTED, crash),
         'lag': Fault('the copy of the database stops to follow', ROLLED_BACK, lag),
         'schema': Fault("a column of green's is dropped after update.php", ROLLED_BACK, schema),
         'late': Fault('green turns bad when edits are taken again', FROZEN, late, hits_users=True),
@@ -107,7 +118,9 @@ class UpgradeRun(demo.Run):
     def kept(self):
         wiki = self.lab.wiki
         self.elsewhere = wiki.summaries() if self.side() == 'green' else {}
-        return wiki.summaries(wiki.copies[-1] if self.side() == 'green' and wiki.copies else None)
+        kept = wiki.summaries(wiki.copies[-1] if self.side() == 'green' and wiki.copies else None)
+        self.elsewhere = sorted(set(self.elsewhere) - set(kept))
+        return kept
 
     def judge(self, status, began, ended, seen, weights):
         expected, side = self.fault.expected, self.side()
@@ -144,6 +157,7 @@ class UpgradeRun(demo.Run):
         return [
             ('edits accepted and lost', f'{len(seen.lost)} of {len(seen.accepted)}', '0', not seen.lost and len(seen.accepted) > 5),
             ('edits there twice', len(seen.doubled), '0', not seen.doubled),
+            ("edits in blue's database only", len(self.elsewhere), '0', not self.elsewhere),
             ('edits refused and there all the same', f'{len(seen.kept_though_refused)} of {len(seen.refused)}', '0',
              not seen.kept_though_refused and len(seen.refused) > 0),
             ('edits that failed in another way', f"{len(odd)} {sorted({li.get('error') or li['status'] for li in odd}, key=str) or ''}",

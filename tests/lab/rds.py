@@ -166,9 +166,10 @@ def options(number, run, tls, more=''):
 
 
 def follow(server, source, tls, user, password):
-    """From the start of the source's log, which began on the data that the copy began on."""
+    """From the start of the source's log, which began on the data that the copy began on.
+    STOP SLAVE may wait for the next event or heartbeat when the connection is TLS: hence the latter."""
     server.sql(f"CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={source.port}, MASTER_USER='{user}', "
-               f"MASTER_PASSWORD='{password}', MASTER_LOG_FILE='log.000001', MASTER_LOG_POS=4, MASTER_CONNECT_RETRY=1, "
+               f"MASTER_PASSWORD='{password}', MASTER_LOG_FILE='log.000001', MASTER_LOG_POS=4, MASTER_CONNECT_RETRY=1, MASTER_HEARTBEAT_PERIOD=0.2, "
                f"MASTER_SSL=1, MASTER_SSL_CA='{tls.ca}', MASTER_SSL_VERIFY_SERVER_CERT=1; START SLAVE;")
 
 

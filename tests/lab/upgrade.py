@@ -121,7 +121,7 @@ class Window:
 
 class UpgradeLab(Lab):
     wiki_kind = UpgradeWiki
-    rate = 8  # update.php and a second MariaDB want the rest
+    rate = 10  # update.php and a second MariaDB want the rest
 
     def install(self):
         super().install()
