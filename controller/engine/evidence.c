@@ -157,12 +157,20 @@ static bool all_complete(const struct cw_series *s, size_t n)
 
 /* --- one period ---------------------------------------------------------------------------- */
 
+/* More errors than requests: one of the two is wrong, so neither counts. */
+static bool is_absurd(double requests, double errors)
+{
+	return errors > MAY_EXCEED * requests + MAY_EXCEED_BY;
+}
+
 static void take_sample(struct sample *out, const struct cw_series *s, int64_t at)
 {
 	bool there;
+	double errors = value_at(&s[ERRORS], at, &there), refused = value_at(&s[CONNECTION_ERRORS], at, &there);
 
 	out->requests = value_at(&s[REQUESTS], at, &out->seen);
-	out->errors = value_at(&s[ERRORS], at, &there) + value_at(&s[CONNECTION_ERRORS], at, &there);
+	out->seen = out->seen && !is_absurd(out->requests, errors);
+	out->errors = errors + refused;
 	if (out->errors > out->requests)
 		out->errors = out->requests;
 	out->latency_ms = 1000 * value_at(&s[LATENCY], at, &there);
@@ -194,7 +202,7 @@ static bool take_point(const struct reading *r, enum judge_colour c, int64_t at,
 	bool there;
 
 	p->requests = round(value_at(&s[REQUESTS], at, &there));
-	if (!there)
+	if (!there || is_absurd(p->requests, count_at(&s[ERRORS], at)))
 		return false;
 	for (int m = 0; m < JUDGE_METRICS; m++)
 		p->count[m] = -1;
@@ -230,7 +238,7 @@ static void check_period(struct evidence *ev, const struct reading *r, enum judg
 	bool asked, there;
 	double n = value_at(&s[REQUESTS], at, &asked), errors = value_at(&s[ERRORS], at, &there);
 
-	if (errors > MAY_EXCEED * n + MAY_EXCEED_BY)
+	if (is_absurd(n, errors))
 		contradict(ev, "CloudWatch shows %.0f errors of %s in a period with %.0f requests: one of the two is wrong",
 			   errors, colour, n);
 	for (size_t m = r->own_from; asked && m < r->per_colour; m++) {

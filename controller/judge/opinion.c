@@ -273,16 +273,18 @@ static void numbers(const struct opinion *o, struct verdict *v)
 
 static bool is_shared(const struct verdict *v) { return v->kind == VERDICT_HOLD && !strncmp(v->rule, "both-", 5); }
 
-/* What the guarded rules left open: HOLD or GOOD. */
+/* What the guarded rules left open. A suspicion is told also where they want to see more. */
 static void judge_stage(const struct opinion *o, struct verdict *v)
 {
-	if (v->kind != VERDICT_GOOD)
-		return;
-	if (!o->judge)
+	bool more = v->kind == VERDICT_HOLD && !strcmp(v->rule, "evidence");
+
+	if (!o->judge && v->kind == VERDICT_GOOD)
 		say(v, VERDICT_HOLD, "no-judge", "%.200s", o->why_none);
-	else if (o->answer->kind != VERDICT_GOOD || o->answer->suspicious)
+	if (!o->judge || (v->kind != VERDICT_GOOD && !more))
+		return;
+	if (o->answer->suspicious || (!more && o->answer->kind != VERDICT_GOOD))
 		hold(o, v);
-	else
+	else if (!more)
 		praise(v);
 }
 
@@ -296,7 +298,7 @@ void opinion_form(const struct evidence *ev, const struct judge_limits *lim, con
 	if (v.kind != VERDICT_BAD && !(o && o->judge && worse(o, &v)) && !poisons_blue(ev, &v)) {
 		if (is_shared(&v) || (o && o->judge && both_sick(ev, o, &v)))
 			suspect_green(ev, &v);
-		else if (v.kind != VERDICT_BLIND && !contradiction(ev, lim, &v) && !(o && o->judge && stale(o, &v)) && o)
+		else if (!contradiction(ev, lim, &v) && v.kind != VERDICT_BLIND && !(o && o->judge && stale(o, &v)) && o)
 			judge_stage(o, &v);
 	}
 	*out = v;

@@ -43,6 +43,30 @@ static void done(void)
 #define PAGE(results) "{\"MetricDataResults\":[" results "]}"
 #define MORE(results) "{\"NextToken\":\"next\",\"MetricDataResults\":[" results "]}"
 
+/* A zone's part of a target group; and whatever a plan names. */
+static void other_dimensions_are_sent_as_given(void **state)
+{
+	autojson json_t *own = json_pack("{s:s}", "Colour", "green"), *sent = NULL;
+	const struct cw_query q[2] = { { "AWS/ApplicationELB", "RequestCount", "Sum", "targetgroup/g/1", "app/a/1", "eu-central-1a", NULL },
+				       { "Wiki", "ApiErrors", "Sum", "not", "these", NULL, own } };
+	autofree char *first = NULL, *second = NULL;
+
+	(void)state;
+	c = (struct canned){ .bodies = (const char *const[]){ PAGE(ONE("q0", "", "", "Complete") "," ONE("q1", "", "", "Complete")), NULL } };
+	w.e = (struct err){ 0 };
+	simworld_open_canned(&w, &c);
+	assert_int_equal(cw_get(w.aws, q, 2, T0 * 1000LL, (T0 + 600) * 1000LL, 60, s, &w.e), 0);
+	sent = json_loads(c.last, 0, NULL);
+	first = json_flat(json_object_get(json_object_get(json_object_get(json_array_get(json_object_get(sent, "MetricDataQueries"), 0),
+									   "MetricStat"), "Metric"), "Dimensions"));
+	second = json_flat(json_object_get(json_object_get(json_object_get(json_array_get(json_object_get(sent, "MetricDataQueries"), 1),
+									    "MetricStat"), "Metric"), "Dimensions"));
+	assert_non_null(strstr(first, "{\"Name\":\"AvailabilityZone\",\"Value\":\"eu-central-1a\"}"));
+	assert_non_null(strstr(first, "\"TargetGroup\""));
+	assert_string_equal(second, "[{\"Name\":\"Colour\",\"Value\":\"green\"}]");
+	done();
+}
+
 static void the_request_is_as_aws_wants_it(void **state)
 {
 	autojson json_t *sent = NULL;
@@ -246,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_request_is_as_aws_wants_it),
+		cmocka_unit_test(other_dimensions_are_sent_as_given),
 		cmocka_unit_test(points_are_sorted_clipped_and_merged),
 		cmocka_unit_test(pages_are_merged_by_id),
 		cmocka_unit_test(what_is_not_whole_says_so),

@@ -200,6 +200,38 @@ static void a_metric_that_nobody_publishes_is_blind(void **state)
 	life_over(r);
 }
 
+/* The watch's question has four metrics of each colour: green's errors are the sixth. */
+static void more_errors_than_requests(struct rig *r, const struct http_req *q, struct http_res *a)
+{
+	autojson json_t *j = strstr(q->url, "monitoring") && is_call(q, "GetMetricData") ? json_loads(a->body, 0, NULL) : NULL;
+	json_t *results = json_object_get(j, "MetricDataResults"), *asked = json_array_get(results, 4), *m = json_array_get(results, 5);
+
+	(void)r;
+	if (json_array_size(results) != 8 || !json_array_size(json_object_get(asked, "Timestamps")))
+		return;
+	json_object_set(m, "Timestamps", json_object_get(asked, "Timestamps"));
+	json_object_set_new(m, "Values", json_array());
+	for (size_t i = 0; i < json_array_size(json_object_get(asked, "Values")); i++)
+		json_array_append_new(json_object_get(m, "Values"), json_integer(1000000));
+	my.n++;
+	free(a->body);
+	a->body = json_flat(j);
+	a->nbody = strlen(a->body);
+}
+
+/* They cannot both be right, and a million errors of some thousand requests are no catastrophe, but a mistake. */
+static void contradicting_metrics_are_blind(void **state)
+{
+	struct rig *r = life_with(NULL, JUDGED, LOOK LADDER, &busy);
+
+	(void)state;
+	r->heard = more_errors_than_requests;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_true(my.n > 0);
+	assert_why(r, "one of the two is wrong");
+	life_over(r);
+}
+
 /* Invariant 9: what a failed attempt did to blue is never the new normal. */
 static void another_try_is_compared_with_before_the_first(void **state)
 {
@@ -271,6 +303,7 @@ int main(void)
 		cmocka_unit_test(slow_answers_are_counted_or_compared),
 		cmocka_unit_test(errors_that_are_http_200_are_found),
 		cmocka_unit_test(a_metric_that_nobody_publishes_is_blind),
+		cmocka_unit_test(contradicting_metrics_are_blind),
 		cmocka_unit_test(another_try_is_compared_with_before_the_first),
 		cmocka_unit_test(the_judge_chooses_the_weights),
 		cmocka_unit_test(a_bad_green_stays_small),

@@ -347,6 +347,51 @@ static void the_newest_minute_is_partial(void **state)
 	simworld_close(&w);
 }
 
+/* Blue has a past, and its zones are two halves of it. */
+static void blue_has_a_past_in_two_zones(void **state)
+{
+	const struct cw_query q[4] = { { NS, "RequestCount", "Sum", GROUP_BLUE, BALANCER, NULL, NULL },
+				       { NS, "RequestCount", "Sum", GROUP_BLUE, BALANCER, SIM_REGION "a", NULL },
+				       { NS, "RequestCount", "Sum", GROUP_BLUE, BALANCER, SIM_REGION "b", NULL },
+				       { NS, "RequestCount", "Sum", GROUP_BLUE, BALANCER, SIM_REGION "c", NULL } };
+	struct cw_series s[4];
+	int64_t to;
+
+	(void)state;
+	simworld_open(&w, &(struct sim_opts){ .seed = 5 });
+	to = clock_wall(sim_clock(w.sim)) - 120000;
+	OK(cw_get(w.aws, q, 4, to - 180 * 60000, to, 60, s, &w.e));
+	assert_int_equal(s[0].n, 180);
+	assert_int_equal(s[3].n, 0);
+	assert_true(fabs(sum(&s[1]) + sum(&s[2]) - sum(&s[0])) < 1);
+	assert_true(fabs(sum(&s[1]) / sum(&s[0]) - 0.5) < 0.01 && s[1].points[7].value != s[1].points[8].value);
+	cw_series_free(s, 4);
+	simworld_close(&w);
+}
+
+/* PR(:x): of 100 requests, how many took at most x seconds. */
+static void slow_answers_can_be_counted(void **state)
+{
+	const struct cw_query q[3] = { { NS, "TargetResponseTime", "p90", GROUP_BLUE, BALANCER, NULL, NULL },
+				       { NS, "TargetResponseTime", "PR(:0.173)", GROUP_BLUE, BALANCER, NULL, NULL },
+				       { NS, "TargetResponseTime", "PR(:60)", GROUP_BLUE, BALANCER, NULL, NULL } };
+	struct cw_series s[3];
+	int64_t to;
+
+	(void)state;
+	simworld_open(&w, &(struct sim_opts){ .seed = 5 });
+	to = clock_wall(sim_clock(w.sim)) - 120000;
+	OK(cw_get(w.aws, q, 3, to - 30 * 60000, to, 60, s, &w.e));
+	assert_int_equal(s[1].n, 30);
+	for (size_t i = 0; i < s[1].n; i++) {
+		assert_true(fabs(s[1].points[i].value - 90) < 2); /* the 90th percentile is about there */
+		assert_true((s[0].points[i].value > 0.173) == (s[1].points[i].value < 90));
+		assert_true(s[2].points[i].value > 99.99);
+	}
+	cw_series_free(s, 3);
+	simworld_close(&w);
+}
+
 static void metrics_tell_the_truth(void **state)
 {
 	struct cw_series b[4], g[4];
@@ -640,6 +685,8 @@ int main(void)
 		cmocka_unit_test(the_dead_send_nothing),
 		cmocka_unit_test(what_did_not_happen_is_missing),
 		cmocka_unit_test(the_newest_minute_is_partial),
+		cmocka_unit_test(blue_has_a_past_in_two_zones),
+		cmocka_unit_test(slow_answers_can_be_counted),
 		cmocka_unit_test(metrics_tell_the_truth),
 		cmocka_unit_test(many_points_come_in_pages),
 		cmocka_unit_test(a_schedule_fires),
