@@ -77,10 +77,13 @@ $mwServer = static function ( string $host, int $load ) use ( $mwEnv, $wgDBname,
 	];
 };
 // Aurora's readers have no replication that MediaWiki could ask for its lag: without
-// 'is static' it takes them for broken and sends everything to the writer.
-$wgDBservers = [
-	$mwServer( $mwEnv( 'MW_DB_WRITER', $mwOptional ), 0 ),
-	$mwServer( $mwEnv( 'MW_DB_READER', $mwOptional ), 1 ) + [ 'is static' => true ],
+// 'is static' it takes them for broken and sends everything to the writer. The same
+// server twice is an error.
+$mwWriter = $mwEnv( 'MW_DB_WRITER', $mwOptional );
+$mwReplica = $mwEnv( 'MW_DB_READER', $mwOptional );
+$wgDBservers = $mwReplica === $mwWriter ? [ $mwServer( $mwWriter, 1 ) ] : [
+	$mwServer( $mwWriter, 0 ),
+	$mwServer( $mwReplica, 1 ) + [ 'is static' => true ],
 ];
 
 // On storage that all tasks share: written once, both colours refuse edits at once.
@@ -106,10 +109,10 @@ $wgParserCacheType = $wgMainCacheType;
 $wgMessageCacheType = $wgMainCacheType;
 $wgCachePrefix = $wgCookiePrefix;
 
-$wgCacheDirectory = '/var/cache/mediawiki';
+$wgCacheDirectory = $mwEnv( 'MW_CACHE_DIRECTORY', '/var/cache/mediawiki' );
 $wgTmpDirectory = '/tmp';
 $wgLocalisationCacheConf['store'] = 'array';
-$wgLocalisationCacheConf['storeDirectory'] = '/var/www/l10n';
+$wgLocalisationCacheConf['storeDirectory'] = $mwEnv( 'MW_L10N', '/var/www/l10n' );
 $wgLocalisationCacheConf['manualRecache'] = !$mwBuild;
 
 # --- uploads ----------------------------------------------------------------------

@@ -4,6 +4,12 @@
  * logs in with, one for schema checks that only reads, and the tables. Run by the task
  * of templates/55-setup.yaml as the database's master. Running it twice does no harm.
  */
+// What went wrong, without the arguments that led there: passwords are among them.
+set_exception_handler( static function ( Throwable $e ): void {
+	fwrite( STDERR, 'setup: ' . $e->getMessage() . "\n" );
+	exit( 1 );
+} );
+
 function need( string $name ): string {
 	$value = getenv( $name );
 	if ( $value === false || $value === '' ) {
@@ -62,13 +68,14 @@ function secret_file( string $name ): string {
 }
 
 function install( string $ip, string $name ): void {
+	$settings = getenv( 'MW_CONFIG_FILE' );
 	putenv( 'MW_CONFIG_FILE=/nonexistent/LocalSettings.php' ); // install refuses when there are settings
 	run( PHP_BINARY, "$ip/maintenance/run.php", 'install', '--dbtype=mysql', '--dbserver=' . need( 'MW_DB_WRITER' ) . ':' . ( getenv( 'MW_DB_PORT' ) ?: 3306 ),
 		"--dbname=$name", '--dbuser=' . need( 'MW_DB_USER' ), '--dbpassfile=' . secret_file( 'MW_DB_PASSWORD' ),
 		...( getenv( 'MW_DB_TLS' ) === 'off' ? [] : [ '--dbssl' ] ),
 		...[ '--server=https://' . need( 'MW_HOST' ), '--scriptpath=', '--confpath=' . sys_get_temp_dir(),
 			'--passfile=' . secret_file( 'MW_ADMIN_PASSWORD' ), getenv( 'MW_NAME' ) ?: 'Wiki', need( 'MW_ADMIN_USER' ) ] );
-	putenv( 'MW_CONFIG_FILE' );
+	putenv( $settings === false ? 'MW_CONFIG_FILE' : "MW_CONFIG_FILE=$settings" );
 }
 
 $ip = getenv( 'MW_INSTALL_PATH' ) ?: '/var/www/html';
