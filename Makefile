@@ -145,9 +145,9 @@ layers:
 install: build/cutover
 	install -D -m 755 build/cutover $(DESTDIR)$(PREFIX)/bin/cutover
 	cd plans && find . -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/cutover/plans/{} \;
-	$(if $(wildcard templates/*),install -d $(DESTDIR)$(PREFIX)/share/cutover/templates && install -m 644 templates/* $(DESTDIR)$(PREFIX)/share/cutover/templates/)
+	cd templates && find . -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/cutover/templates/{} \;
 
 clean:
 	rm -rf build
 
--include tests/lab/lab.mk tests/bench/bench.mk
+-include tests/lab/lab.mk tests/bench/bench.mk tests/judge/judge.mk
