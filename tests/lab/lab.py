@@ -285,9 +285,10 @@ def main():
         sys.exit(rehearse.main())
     elif what == 'demo':
         import demo
+        import demo_stacks
         import demo_upgrade
         plan, fault = (sys.argv[2:] + ['', ''])[:2]
-        sys.exit(demo.main(fault, demo_upgrade.UpgradeRun if plan == 'upgrade' else demo.Run))
+        sys.exit(demo.main(fault, {'upgrade': demo_upgrade.UpgradeRun, 'stacks': demo_stacks.StackedRun}.get(plan, demo.Run)))
     else:
         sys.exit(__doc__)
 
