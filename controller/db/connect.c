@@ -115,8 +115,10 @@ static int set_session(struct db *d, struct err *e)
 		xasprintf("SET SESSION " MODE "max_execution_time=%d%s", d->statement_ms,
 			  d->server.version >= 80000 ? ", information_schema_stats_expiry=0" : "");
 
+	/* A statement sees what is committed: an edit that is half there is not a broken
+	 * row. Old row versions are kept no longer than it runs. */
 	if (mysql_query(d->my, mode) ||
-	    mysql_query(d->my, "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ ONLY"))
+	    mysql_query(d->my, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY"))
 		return refusal_query(d, e);
 	return 0;
 }

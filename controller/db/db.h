@@ -7,8 +7,8 @@
  * only a server on this machine is spoken to.
  *
  * A session is read-only (the server refuses anything else with 1792), READ
- * UNCOMMITTED (it keeps no old row versions alive), waits for no lock longer
- * than a second, and each statement has a time limit that the server itself
+ * COMMITTED (it keeps old row versions alive only while a statement runs, and
+ * sees no half of anybody's edit), waits for no lock longer than a second, and each statement has a time limit that the server itself
  * keeps. A connection belongs to one thread at a time: for several at once,
  * db_fan() below. The library's non-blocking calls block over TLS (CONC-594).
  *

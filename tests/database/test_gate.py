@@ -213,6 +213,13 @@ class Looking(Case):
         name = self.wiki('rowed', change='UPDATE revision SET rev_comment_id = 0')
         self.refused(self.check(name, versions=('blue', 'green')), 'revisions-without-comment', 'silent data loss')
 
+    def test_half_an_edit_is_no_broken_row(self):
+        name = self.wiki('editing')
+        session = self.main.session('BEGIN; UPDATE revision SET rev_comment_id = 0', name)  # of an edit that is going on
+        self.addCleanup(session.close)
+        said = self.check(name, versions=('blue', 'green'))
+        self.assertEqual(said.code, 0, said.text)
+
     def test_no_rights(self):
         self.main.sql("CREATE USER nobody@'%' IDENTIFIED BY 'correct-horse'; CREATE USER little@'%' IDENTIFIED BY 'correct-horse'; "
                       "GRANT SELECT ON expected.page TO little@'%'")
