@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LAST_PERIOD 10000000 /* nineteen years of minutes */
 #define PAST_LEAST 5 /* periods of blue's past without which nothing is compared */
 
 struct mind {
@@ -133,21 +134,21 @@ static void recall_history(struct mind *m, const json_t *b)
 static void recall_look(struct mind *m, const struct plan *p, const json_t *look)
 {
 	int64_t origin = json_num(look, "origin", 0);
-	int now = (int)json_num(look, "now", 0);
+	json_int_t now = json_num(look, "now", -1), stage = json_num(look, "stage", -1);
 	struct judge_point point;
 	size_t i;
 	json_t *v;
 
-	if (!m->has_past || !look)
+	if (!m->has_past || now < 0 || now > LAST_PERIOD || stage < 0 || stage >= JUDGE_STAGES)
 		return;
 	if (!m->begun || m->origin != origin)
 		begin(m, p, origin);
 	json_array_foreach(json_object_get(look, "seen"), i, v) {
 		enum judge_colour c = point_read(v, &point);
 
-		tell(m, c, now, &point);
+		tell(m, c, (int)now, &point);
 	}
-	judge_poll(&m->judge, now, (int)json_num(look, "stage", 0), json_dbl(look, "weight", 0), &m->answer);
+	judge_poll(&m->judge, (int)now, (int)stage, json_dbl(look, "weight", 0), &m->answer);
 }
 
 static int recall_line(void *ctx, const struct event *ev)
