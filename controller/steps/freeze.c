@@ -18,11 +18,13 @@
 #include "steps/fetch.h"
 #include "steps/kinds.h"
 #include "steps/oneoff.h"
+#include "steps/quiet.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define POLL_MS 500 /* users wait for each of them */
+#define SILENT_PERIODS 5 /* nobody asked anybody for so long: nobody is there to write */
 
 /* What the wiki shall be, and what it is called in memo and in the task's name. */
 struct goal {
@@ -305,16 +307,42 @@ static enum step_verdict all_on_green(struct step_run *r, struct err *e)
 	return STEP_DONE;
 }
 
+/* The rule says what the control plane was told: for some seconds more the load
+ * balancer sends requests to blue, and where both colours read one lock file,
+ * blue would take edits that green never sees. */
+static enum step_verdict nobody_asks_blue(struct step_run *r, struct err *e)
+{
+	int n = (int)json_num(r->params, "quiet_periods", 0);
+	struct quiet q = { 0 };
+
+	if (n && quiet_look(r, r->blue, r->green, n > SILENT_PERIODS ? n : SILENT_PERIODS, &q, e))
+		return STEP_FAIL;
+	if (!n || (q.complete && (q.busy >= n || q.silent >= SILENT_PERIODS)))
+		return STEP_DONE;
+	step_say(r, "waiting for proof that nobody asks blue any more: green alone was seen in %d of %d closed periods", q.busy, n);
+	r->wake_at = r->now + r->plan->watch.poll_ms;
+	return STEP_WAIT;
+}
+
+static enum step_verdict may_open(struct step_run *r, struct err *e)
+{
+	enum step_verdict v = all_on_green(r, e);
+
+	return v == STEP_DONE ? nobody_asks_blue(r, e) : v;
+}
+
 static enum step_verdict thaw(struct step_run *r, struct err *e)
 {
 	const struct verdict *v = step_verdict_now(r);
+	enum step_verdict may;
 	struct job j;
 
 	load(&j, r, &to_thaw);
 	if (j.nth)
 		return reach(&j, e);
-	if (all_on_green(r, e) != STEP_DONE)
-		return STEP_FAIL;
+	may = may_open(r, e);
+	if (may != STEP_DONE)
+		return may;
 	if (v->kind == VERDICT_BAD || v->kind == VERDICT_BLIND) { /* the engine's to act on */
 		step_say(r, "not while the verdict is %s: %.180s", verdict_name(v->kind), v->why);
 		return STEP_WAIT;
@@ -401,10 +429,15 @@ static const struct param freeze_params[] = {
 	{ 0 },
 };
 
-static const struct param thaw_params[] = { LOCK_PARAMS, { 0 } };
+static const struct param thaw_params[] = {
+	LOCK_PARAMS,
+	{ .name = "quiet_periods", .type = PARAM_INT, .def = "1", .max = 60,
+	  .about = "closed CloudWatch periods in which green was asked and blue was not; 0: the rule alone is proof, which is wrong for some seconds" },
+	{ 0 },
+};
 
 static const enum aws_op freeze_ops[] = { ONEOFF_OPS };
-static const enum aws_op thaw_ops[] = { ONEOFF_OPS, ELB_DESCRIBE_RULES };
+static const enum aws_op thaw_ops[] = { ONEOFF_OPS, ELB_DESCRIBE_RULES, CW_GET_METRIC_DATA };
 
 const struct step_kind step_freeze = {
 	.name = "freeze", .about = "make the wiki read-only by its lock file, and prove it on every address",

@@ -304,6 +304,27 @@ static void thaw_waits_for_all_traffic(void **state)
 	fake_close(&f);
 }
 
+/* The rule gives green everything since a moment; the load balancer does not yet. */
+static void thaw_waits_until_nobody_asks_blue(void **state)
+{
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	open_in(&f, "thaw", LOCK, NULL, false);
+	sim_lock(f.w.sim, "upgrade (cutover run)");
+	simworld_wait(&f.w, 600);
+	sim_set_weights(f.w.sim, 0, 999);
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	assert_says(f.saying, "nobody asks blue any more");
+	assert_int_equal(f.intents, 0);
+	assert_int_equal(truth(&f).errands, 0);
+	simworld_wait(&f.w, 30); /* one look later it is still too early: no period has closed */
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	fake_close(&f);
+}
+
 static void thaw_does_not_open_on_bad_evidence(void **state)
 {
 	static const enum verdict_kind kinds[] = { VERDICT_BAD, VERDICT_BLIND };
@@ -316,8 +337,10 @@ static void thaw_does_not_open_on_bad_evidence(void **state)
 		open_in(&f, "thaw", LOCK, NULL, false);
 		sim_lock(f.w.sim, "upgrade (cutover run)");
 		sim_set_weights(f.w.sim, 0, 999);
+		simworld_wait(&f.w, 600);
 		f.verdict = (struct verdict){ .kind = kinds[i], .why = "30 % fail" };
 		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+		assert_says(f.saying, "not while the verdict is");
 		assert_int_equal(f.intents, 0);
 		assert_true(truth(&f).read_only);
 		fake_close(&f);
@@ -638,6 +661,7 @@ int main(void)
 		cmocka_unit_test(freeze_lock_that_somebody_replaced_is_not_removed),
 		cmocka_unit_test(freeze_believes_no_answer_that_says_nothing),
 		cmocka_unit_test(thaw_waits_for_all_traffic),
+		cmocka_unit_test(thaw_waits_until_nobody_asks_blue),
 		cmocka_unit_test(thaw_does_not_open_on_bad_evidence),
 		cmocka_unit_test(thaw_of_a_wiki_that_takes_edits_closes_the_door),
 		cmocka_unit_test(copy_is_made_once_and_left),
