@@ -217,7 +217,8 @@ void life_rows(struct sim *s, struct stack *k, const char *token, const json_t *
 	size_t i;
 	json_t *row;
 
-	plan_stack(k, at, token, create ? "CREATE_IN_PROGRESS" : "UPDATE_IN_PROGRESS", "User Initiated");
+	plan_stack(k, s->now, token, create ? "CREATE_IN_PROGRESS" : "UPDATE_IN_PROGRESS", "User Initiated");
+	stack_tick(s, k);
 	json_array_foreach(rows, i, row) {
 		if (json_yes(row, "impossible")) {
 			plan_rows_failure(k, at + slice, token, row, create);

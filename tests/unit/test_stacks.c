@@ -533,7 +533,8 @@ static void mishaps_at_each_request(void **state)
 	(void)state;
 	for (uint64_t n = 0; n < 60; n++)
 		for (int what = SIM_REFUSED; what < SIM_STALE; what++) /* stale reads are of weights */
-			a_mishap_at(n, (enum sim_mishap)what);
+			if (getenv("CUTOVER_CRASH_ALL") || (n + (uint64_t)what) % 3 == 0)
+				a_mishap_at(n, (enum sim_mishap)what);
 }
 
 static void in_bad_weather(void **state)

@@ -1,0 +1,63 @@
+"""`cutover stacks` as a process: exit codes, what it prints, signals, and a second one that goes on."""
+import json
+import os
+
+from world import ACCOUNT, REGION, TERM, Case
+
+TEMPLATE = {'Metadata': {'simulate': True}, 'Parameters': {'Cidr': {'Type': 'String', 'Default': '10.0.0.0/16'}},
+            'Resources': {'Vpc': {'Type': 'AWS::EC2::VPC', 'Properties': {'CidrBlock': {'Ref': 'Cidr'}}}},
+            'Outputs': {'VpcId': {'Value': {'Ref': 'Vpc'}}}}
+
+
+class Stacks(Case):
+    def environment(self, account=ACCOUNT, template=TEMPLATE, **stack):
+        self.file('net.json', json.dumps(template))
+        return self.file('env.json', json.dumps({'name': 't', 'region': REGION, 'account': account, 'stacks': [
+            {'name': 't-net', 'template': 'net.json', 'about': 'the net', 'stateful': True, **stack}]}))
+
+    def test_what_is_wrong_is_said_before_anything_is_asked(self):
+        self.world()
+        self.expect(2, self.run_it('stacks', 'make', self.environment()), '"make" is none of plan, apply, status and delete')
+        self.expect(2, self.run_it('stacks', 'plan', 'nothing.json'), 'nothing was touched')
+        said = self.expect(2, self.run_it('stacks', 'apply', self.environment(nam='x', name='T')), 'env.json:1:',
+                           'is not a key that is known here', 'is not a stack name here', '2 errors; nothing was touched')
+        self.assertEqual(said.out, '')
+        self.assertEqual(self.asked(), [])
+
+    def test_another_account_is_refused(self):
+        self.world()
+        self.expect(5, self.run_it('stacks', 'apply', self.environment(account='999999999999')), f'the credentials are of account {ACCOUNT}')
+        self.assertEqual(self.writes(), [])
+
+    def test_a_plan_is_shown_and_nothing_is_left(self):
+        self.world()
+        self.expect(0, self.run_it('stacks', 'plan', self.environment()), 'create', 't-net', 'the net', '+ Vpc', 'AWS::EC2::VPC')
+        self.assertEqual(self.writes(), ['CreateChangeSet', 'DeleteChangeSet', 'DeleteStack'])
+
+    def test_applied_told_to_stop_and_gone_on_with(self):
+        self.world()
+        driver = self.drive('stacks', 'apply', self.environment(protect=True), '-o', 'json')
+        while 'ExecuteChangeSet' not in self.writes():
+            self.assertIsNone(driver.process.poll(), driver.said())
+        driver.signal(TERM)
+        self.expect(7, driver.end(), 'the same command again waits for it and goes on')
+        said = self.expect(0, self.run_it('stacks', 'apply', os.path.join(self.dir, 'env.json'), '-o', 'json'))
+        events = [json.loads(line) for line in said.out.splitlines()]
+        self.assertEqual(events[-1]['what'], 'done')
+        self.assertEqual(events[-1]['outputs'], {'VpcId': 'vpc-0Vpc-1'})
+        self.assertEqual(self.writes().count('ExecuteChangeSet'), 1)
+        self.expect(0, self.run_it('stacks', 'status', os.path.join(self.dir, 'env.json')), 'CREATE_COMPLETE', 'IN_SYNC', 'the net')
+        self.refused()
+
+    def refused(self):
+        """A new network is asked for by mistake."""
+        changed = json.loads(json.dumps(TEMPLATE))
+        changed['Resources']['Vpc']['Properties']['Name'] = '2'
+        before = self.writes().count('ExecuteChangeSet')
+        self.expect(5, self.run_it('stacks', 'apply', self.environment(template=changed)), 'REFUSED: this would replace it',
+                    '--may-replace')
+        self.assertEqual(self.writes().count('ExecuteChangeSet'), before)
+        self.assertEqual(self.writes()[-1], 'DeleteChangeSet')
+        self.expect(5, self.run_it('stacks', 'delete', os.path.join(self.dir, 'env.json'), '--confirm', 't'), '--may-delete t-net')
+        self.expect(0, self.run_it('stacks', 'delete', os.path.join(self.dir, 'env.json'), '--confirm', 't', '--may-delete', 't-net'))
+        self.expect(4, self.run_it('stacks', 'status', os.path.join(self.dir, 'env.json')), 'not there')
