@@ -146,10 +146,15 @@ def validate(kept, files, given):
     return kept.run('validate', files, about, ask)
 
 
-def guard_test(cases):
-    """cases: [{"name", "input", "expectations"}] -> what cfn-guard itself says went wrong"""
+def guard_test(kept, cases):
+    """cases: [{"name", "input", "expectations"}] -> exit status and words of cfn-guard's own tests"""
     path = os.path.join(DIR, 'cases.json')
     with open(path, 'w', encoding='utf-8') as f:
         json.dump(cases, f)
-    run = subprocess.run([GUARD, 'test', '-r', OWN_RULES, '-t', path], capture_output=True, text=True, check=False)
-    return run.returncode, run.stdout + run.stderr
+    rules = read(OWN_RULES).decode()
+
+    def ask(names):
+        run = subprocess.run([GUARD, 'test', '-r', OWN_RULES, '-t', path], capture_output=True, text=True, check=False)
+        return [('cases', run.returncode, '-', run.stdout + run.stderr)]
+    (_, _, code, _, out), = kept.run('test', {'cases': path}, lambda n: rules, ask)
+    return code, out
