@@ -28,7 +28,7 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left);
 
 /* How two healthy groups differ: clump >= 1, wander >= 0. */
-void history_dispersion(const struct judge_history *h, int metric, double *clump, double *wander);
+void history_dispersion(const struct judge_history *h, const struct judge_tuning *t, int metric, double *clump, double *wander);
 double history_usual(const double *requests, const double *errors, int n);
 
 void gate_start(struct judge_gate *g, const struct judge_tuning *t, double usual, double traffic);

@@ -21,11 +21,11 @@ static void start_splits(struct judge *j, const struct judge_history *h)
 {
 	double clump, wander;
 
-	history_dispersion(h, JUDGE_ERRORS, &clump, &wander);
+	history_dispersion(h, &j->tune, JUDGE_ERRORS, &clump, &wander);
 	split_start(&j->split[JUDGE_ERRORS], clump, wander);
 	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, clump, j->tune.early > 0);
 	j->noisy = j->split[JUDGE_ERRORS].ratio_min > NOISY;
-	history_dispersion(h, JUDGE_SLOW, &clump, &wander);
+	history_dispersion(h, &j->tune, JUDGE_SLOW, &clump, &wander);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
 		split_start(&j->split[m], clump, wander);
 	bet_start(&j->bet);
@@ -38,7 +38,7 @@ void judge_start(struct judge *j, const struct judge_tuning *t, const struct jud
 	j->tune = *t;
 	j->stages = *s;
 	j->metrics = metrics | 1U << JUDGE_ERRORS;
-	j->polled = j->last = -1;
+	j->polled = j->last = j->first = -1;
 	for (int i = 0; i < JUDGE_RING; i++)
 		j->point[0][i].period = j->point[1][i].period = -1;
 	j->hazard = (struct judge_hazard){ .left = 1, .first = t->hazard_first, .slow = t->hazard_slow,
@@ -114,11 +114,23 @@ static struct judge_pair pair_of(const struct judge_point *blue, const struct ju
 
 /* --- a final period -------------------------------------------------------------- */
 
+/* Caches of a new colour are cold: slow at first is not slow. */
+static bool is_warming(struct judge *j, int period, const struct judge_point *green)
+{
+	if (green->requests > 0 && (j->first < 0 || period < j->first))
+		j->first = period;
+	return j->first < 0 || period < j->first + j->tune.warm;
+}
+
 /* What needs no second look: slow requests and the like come with the requests. */
 static void judge_others(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
 {
-	double onset = hazard_spend(&j->hazard_early, j->weight[period % JUDGE_RING]);
+	double onset;
 
+	j->early[period % JUDGE_RING] = true;
+	if (is_warming(j, period, green))
+		return;
+	onset = hazard_spend(&j->hazard_early, j->weight[period % JUDGE_RING]);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++) {
 		struct judge_pair p = pair_of(blue, green, m);
 
@@ -126,7 +138,6 @@ static void judge_others(struct judge *j, int period, const struct judge_point *
 			split_update(&j->split[m], &p, onset, j->hazard_early.left);
 	}
 	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard_early.left);
-	j->early[period % JUDGE_RING] = true;
 }
 
 static void judge_period(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)

@@ -41,7 +41,7 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 struct judge_tuning {
 	double alpha, beta, beta_last, harm, harm_auto, harm_first, react, observe, error_share, level_share, suspect;
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
-	double gate_floor, gate_cap, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, fine;
+	double gate_floor, gate_cap, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, fine, warm, clump_more, wander_sure;
 	double early, window;
 	double growth, weight_min, hold_back, half, dwell, bake, stuck, retreat;
 	double quantile;
@@ -143,6 +143,7 @@ struct judge {
 	double traffic;                 /* requests of both colours a period */
 	double unseen;                  /* green requests sent since green was last seen */
 	int last;                       /* newest period that was judged; -1: none */
+	int first;                      /* oldest period with green requests; -1: none yet */
 	int stage;
 	double log_e, log_errors;       /* all together; errors alone */
 	double seen[2][2];              /* colour: requests, errors of judged periods */
