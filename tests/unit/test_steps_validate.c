@@ -65,6 +65,23 @@ static const struct { const char *step, *says; bool after; } bad[] = {
 	{ "{\"id\":\"x\",\"do\":\"retire\"}", "after a promote", false },
 	{ "{\"id\":\"x\",\"do\":\"retire\",\"how\":\"delete-stack\"}", "needs blue.stack", true },
 	{ "{\"id\":\"x\",\"do\":\"retire\",\"soak\":\"PT10H\",\"timeout\":\"PT10H\"}", "longer than the soak", true },
+	{ "{\"id\":\"x\",\"do\":\"task\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"command\":[\"a\"],\"judge\":\"nobody\"}", "the id of a schema step after this one", false },
+	{ "{\"id\":\"x\",\"do\":\"task\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"command\":[\"a\"],\"judge\":\"look\"}", "the id of a schema step after this one", false },
+	{ "{\"id\":\"x\",\"do\":\"task\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"command\":[\"a\"],\"launch\":\"FARGATE\"}", "needs subnets", false },
+	{ "{\"id\":\"x\",\"do\":\"task\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"command\":[\"a\"],\"public_ip\":true}", "only mean something with subnets", false },
+	{ "{\"id\":\"x\",\"do\":\"task\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"command\":[\"a\"],\"limit\":\"PT2H\",\"runs\":3}", "all runs together", false },
+	{ "{\"id\":\"x\",\"do\":\"freeze\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"file\":\"/l\",\"url\":\"https://w\"}", "no thaw step follows", false },
+	{ "{\"id\":\"x\",\"do\":\"thaw\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"file\":\"/l\",\"url\":\"https://w\"}", "after a freeze step", true },
+	{ "{\"id\":\"f\",\"do\":\"freeze\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"file\":\"/l\",\"url\":\"https://w\"},{\"id\":\"x\",\"do\":\"thaw\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"file\":\"/l\",\"url\":\"https://w\"}", "gives green all traffic", false },
+	{ "{\"id\":\"x\",\"do\":\"freeze\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"file\":\"l\",\"url\":\"https://w\"}", "absolute path of $wgReadOnlyFile", false },
+	{ "{\"id\":\"x\",\"do\":\"freeze\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"file\":\"/l\",\"url\":\"https://w\",\"through\":[\"nohost\"]}", "host:port", false },
+	{ "{\"id\":\"x\",\"do\":\"database\",\"how\":\"detach\",\"host\":\"h\",\"source_host\":\"s\"}", "after a freeze step", false },
+	{ "{\"id\":\"x\",\"do\":\"database\",\"how\":\"clone\",\"source\":\"s\",\"instance_class\":\"i\",\"source_host\":\"h\"}", "after a freeze step", false },
+	{ "{\"id\":\"x\",\"do\":\"database\",\"how\":\"clone\",\"instance_class\":\"i\",\"source_host\":\"h\"}", "source is missing", false },
+	{ "{\"id\":\"x\",\"do\":\"database\",\"how\":\"blue-green\",\"source\":\"s\",\"acu_min\":\"1\"}", "go together", false },
+	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\",\"secret\":\"a\",\"iam\":true,\"user\":\"u\"}", "two ways to log in", false },
+	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\",\"iam\":true}", "made for a user", false },
+	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"freeze\"}", "the order of the steps does not fit it", false },
 };
 
 static const struct { const char *step; bool after; } good[] = {
@@ -77,6 +94,9 @@ static const struct { const char *step; bool after; } good[] = {
 	{ "{\"id\":\"x\",\"do\":\"hook\",\"url\":\"http://127.0.0.1:8080/h\"}", false },
 	{ "{\"id\":\"x\",\"do\":\"hook\",\"url\":\"http://[::1]/h\"}", false },
 	{ "{\"id\":\"x\",\"do\":\"retire\"}", true },
+	{ "{\"id\":\"x\",\"do\":\"task\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"command\":[\"a\"]}", false },
+	{ "{\"id\":\"x\",\"do\":\"database\",\"how\":\"blue-green\",\"source\":\"s\"}", false },
+	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\"}", false },
 };
 
 static void bad_plans_are_refused_with_a_reason(void **state)
