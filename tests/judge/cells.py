@@ -47,8 +47,9 @@ def play(job):
 def same(job):
     """The worlds of a cell through the pipe and through the batch."""
     command, name, c, n, seed = job
-    auto = name.endswith('auto')
-    a, b = run(cell(**c), get_policy(name), n, seed), run(cell(**c), External(command + (' --auto' if auto else ''), auto), n, seed)
+    auto, batch = name.endswith('auto'), get_policy(name)
+    batch.pct = True  # External draws percentiles, too: the same dice
+    a, b = run(cell(**c), batch, n, seed), run(cell(**c), External(command + (' --auto' if auto else ''), auto), n, seed)
     return '' if all(np.array_equal(a[k], b[k]) for k in ('state', 'end', 'harm', 'hold')) else '%s %s' % (name, c)
 
 
