@@ -196,7 +196,7 @@ class Lab:
         port = free_port()
         tree = self.tree(source)
         name = f'php-{os.path.basename(source)}-{database}'
-        env = {**self.env(source, database, port=port), 'PHP_CLI_SERVER_WORKERS': '2'}
+        env = self.env(source, database, port=port)  # one process: workers would outlive a killed test
         program = self.procs.start(name, ['php', '-d', 'error_reporting=0', '-d', 'display_errors=0', '-S', f'127.0.0.1:{port}', '-t', tree,
                                           os.path.join(HERE, 'router.php')], env, tree)
         if not wait_port('127.0.0.1', port, 20, program):
