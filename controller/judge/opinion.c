@@ -251,6 +251,22 @@ static void praise(struct verdict *v)
 	    "enough; %s", evidence_said(v->log_e), exp(v->log_limit), rates);
 }
 
+/* What is final, and what is seen already and is not: both were looked at. */
+static struct count all_of(const struct judge *j, int colour)
+{
+	struct count t = { j->seen[colour][0], j->seen[colour][1] };
+
+	for (int i = 0; i < JUDGE_RING; i++) {
+		const struct judge_point *p = &j->point[colour][i];
+
+		if (p->period < 0 || p->period <= j->polled - 1 - (int)j->tune.window || j->done[i])
+			continue;
+		t.requests += p->requests;
+		t.errors += fmax(p->count[JUDGE_ERRORS], 0);
+	}
+	return t;
+}
+
 static void numbers(const struct opinion *o, struct verdict *v)
 {
 	const struct judge *j = o->judge;
@@ -261,7 +277,8 @@ static void numbers(const struct opinion *o, struct verdict *v)
 	v->excess = o->answer->excess;
 	v->need = o->answer->need;
 	for (int c = 0; c < 2; c++) {
-		struct rate_interval r = rate_interval(j->seen[c][1], j->seen[c][0], SURE);
+		struct count all = all_of(j, c);
+		struct rate_interval r = rate_interval(all.errors, all.requests, SURE);
 
 		v->error_rate[c].rate = r.rate;
 		v->error_rate[c].low = r.low;

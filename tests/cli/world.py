@@ -185,8 +185,8 @@ class Case(unittest.TestCase):
         name = os.path.join(self.dir, f'plan-{len(os.listdir(self.dir))}.json')
         body = {'name': 'wiki', 'region': REGION, 'account': ACCOUNT, 'rule': self.rule,
                 'blue': {'target_group': self.blue}, 'green': {'target_group': self.green},
-                'watch': {'period': 'PT1S', 'poll': 'PT1S', 'good_requests': 20, 'blind_after': 'PT1M', 'foreign_grace': 'PT4S',
-                          'alarms': [ALARM], **(watch or {})},
+                'watch': {'period': 'PT1S', 'poll': 'PT1S', 'good_requests': 20, 'judge': {'harm': 20000}, 'blind_after': 'PT1M',
+                          'foreign_grace': 'PT4S', 'alarms': [ALARM], **(watch or {})},
                 'steps': list(steps), **more}
         with open(name, 'w', encoding='utf-8') as f:
             json.dump(body, f, indent=1)
