@@ -99,11 +99,15 @@ static const struct aws_code codes[] = {
 	{ "ListenerNotFound", ERR_GONE, 0 },
 	{ "LoadBalancerNotFound", ERR_GONE, 0 },
 	{ "OperationNotPermitted", ERR_INPUT, 0 },
+	{ "PriorityInUse", ERR_INPUT, 0 },
 	{ "RuleNotFound", ERR_GONE, 0 },
 	{ "TargetGroupAssociationLimit", ERR_INPUT, 0 },
 	{ "TargetGroupNotFound", ERR_GONE, 0 },
 	{ "TooManyActions", ERR_INPUT, 0 },
 	{ "TooManyRegistrationsForTargetId", ERR_INPUT, 0 },
+	{ "TooManyRules", ERR_INPUT, 0 },
+	{ "TooManyTags", ERR_INPUT, 0 },
+	{ "TooManyTargetGroups", ERR_INPUT, 0 },
 	{ "TooManyTargets", ERR_INPUT, 0 },
 	{ "TooManyUniqueTargetGroupsPerLoadBalancer", ERR_INPUT, 0 },
 	{ "TrustStoreNotFound", ERR_GONE, 0 },
@@ -115,6 +119,7 @@ static const struct aws_code codes[] = {
 	{ "InsufficientCapabilitiesException", ERR_INPUT, 0 },
 	{ "InvalidChangeSetStatus", ERR_INPUT, 0 },
 	{ "LimitExceededException", ERR_INPUT, 0 },
+	{ "StackSetNotFoundException", ERR_GONE, 0 },
 	{ "TokenAlreadyExistsException", ERR_INPUT, 0 },
 
 	/* CloudWatch */
