@@ -107,7 +107,8 @@ class Cutover(unittest.TestCase):
             'blue': {'target_group': self.output('blue', 'TargetGroupArn'), 'cluster': self.output('platform', 'ClusterName'),
                      'service': self.output('blue', 'ServiceName')},
             'green': {'target_group': '${green.TargetGroupArn}', 'stack': 'mw-lab-green'},
-            'watch': {'period': 'PT1S', 'poll': 'PT1S', 'good_requests': 20, 'blind_after': 'PT1M', 'foreign_grace': 'PT10S',
+            'watch': {'period': 'PT1S', 'poll': 'PT1S', 'good_requests': 20, 'blind_after': 'PT1M', 'foreign_grace': 'PT10S', 'hold_limit': 'PT1M',
+                      'judge': {'harm': 500},  # rights are what is looked at here, not evidence
                       'alarms': [self.output('edge', 'NoAnswerAlarmName')]},
             'deadman': {'role': self.output('controller', 'DeadmanRoleArn'), 'after': 'PT5M'},
             'steps': [
