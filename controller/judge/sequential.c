@@ -15,6 +15,7 @@
 #define STALE_AFTER 6      /* periods without a judged one */
 #define STALE_REQUESTS 20  /* ... in which this many green requests were sent */
 #define UNSEEABLE .4       /* an excess that large is the catastrophic rule's */
+#define COLD_LOOKS 3       /* periods that show whether a slow green got warm */
 #define NOISY 2.3          /* healthy groups that differ by more are not compared by level */
 
 static void start_splits(struct judge *j, const struct judge_history *h)
@@ -28,6 +29,7 @@ static void start_splits(struct judge *j, const struct judge_history *h)
 	history_dispersion(h, &j->tune, JUDGE_SLOW, &clump, &wander);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
 		split_start(&j->split[m], clump, wander);
+	j->cold = j->split[JUDGE_SLOW];
 	bet_start(&j->bet);
 }
 
@@ -122,14 +124,30 @@ static bool is_warming(struct judge *j, int period, const struct judge_point *gr
 	return j->first < 0 || period < j->first + j->tune.warm;
 }
 
+static void judge_cold(struct judge *j, const struct judge_point *blue, const struct judge_point *green)
+{
+	struct judge_pair p = pair_of(blue, green, JUDGE_SLOW);
+
+	if (watched(j, JUDGE_SLOW))
+		split_update(&j->cold, &p, j->cold.log_e == 0 ? 1 : 0, 0);
+}
+
+/* Slow while its caches were cold, and not seen warm yet: no reason to go on. */
+static bool is_cold(const struct judge *j)
+{
+	return j->cold.log_e > log(j->tune.suspect) && j->last < j->first + j->tune.warm + COLD_LOOKS;
+}
+
 /* What needs no second look: slow requests and the like come with the requests. */
 static void judge_others(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
 {
 	double onset;
 
 	j->early[period % JUDGE_RING] = true;
-	if (is_warming(j, period, green))
+	if (is_warming(j, period, green)) {
+		judge_cold(j, blue, green);
 		return;
+	}
 	onset = hazard_spend(&j->hazard_early, j->weight[period % JUDGE_RING]);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++) {
 		struct judge_pair p = pair_of(blue, green, m);
@@ -318,7 +336,7 @@ static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 	a->log_latency = j->bet.log_e;
 	a->excess = gate_excluded(j->gate.run, log(1 / j->tune.beta));
 	a->stale = now - j->last > STALE_AFTER && j->unseen > STALE_REQUESTS;
-	a->suspicious = j->log_e > log(j->tune.suspect);
+	a->suspicious = j->log_e > log(j->tune.suspect) || is_cold(j);
 }
 
 static void take_weight(struct judge *j, int now, double weight)
@@ -346,8 +364,10 @@ void judge_poll(struct judge *j, int now, int stage, double weight, struct judge
 	evidence_of(j, now, a);
 	if (a->stale)
 		say(a, "no datapoints of green");
-	if (a->suspicious)
+	if (a->log_e > log(j->tune.suspect))
 		say(a, "suspicion E=%.3g", exp(fmin(a->log_e, 300)));
+	else if (a->suspicious)
+		say(a, "slow while its caches were cold, and not seen warm yet");
 	if (j->stages.automatic)
 		auto_poll(j, now, a);
 	else

@@ -136,6 +136,7 @@ struct judge {
 	struct judge_hazard hazard, hazard_early;
 	struct judge_split split[JUDGE_METRICS];
 	struct judge_bet bet;
+	struct judge_split cold;        /* slow requests of the periods that are forgiven: reason to wait, none to go back */
 	struct judge_level level;
 	bool noisy;                     /* healthy groups differ too much for the level to be compared */
 	struct judge_gate gate;

@@ -5,7 +5,7 @@ import re
 from world import ACCOUNT, ALL, LOOK, Case, shift
 
 COMMANDS = ('check explain simulate start status watch wait report events list promote rollback pause resume retry '
-            'verify doctor states plan-schema').split()
+            'verify doctor states plan-schema judge replay backtest schema stacks').split()
 RULE = f'arn:aws:elasticloadbalancing:eu-central-1:{ACCOUNT}:listener-rule/app/wiki/50dc6c495c0c9188/f2f7dc8efc522ab2/'
 
 
