@@ -54,7 +54,7 @@ void history_dispersion(const struct judge_history *h, const struct judge_tuning
 	scale(h, metric, 1, &d1, &j1);
 	scale(h, metric, BLOCK, &d2, &j2);
 	slope = 1.4 * fmax(d2 - d1, 0) / fmax(j2 - j1, .5);
-	sure = slope > t->wander_sure * sqrt(2.0 / (JUDGE_HISTORY / BLOCK)) * d1 / fmax(j2 - j1, .5);
+	sure = slope > t->wander_sure * sqrt(2.0 * BLOCK / JUDGE_HISTORY) * d1 / fmax(j2 - j1, .5);
 	extra = d1 - 1 - fmin(sure ? slope : 0, .3) * j1;
 	*clump = 1 + (extra > .5 ? t->clump_more * extra : 0);
 	*wander = fmin(sure ? INFLATE * slope : PRIOR_WANDER, 1);

@@ -28,7 +28,7 @@
 #define WORST .995
 #define CLUMP_CAP 2.0
 #define LATE .1         /* share of error counts that CloudWatch shows after the requests they belong to */
-#define NEGLIGIBLE -690 /* exp() of less is less than 1e-299 */
+#define NEGLIGIBLE (-690) /* exp() of less is less than 1e-299 */
 #define RECENT 30       /* periods of history that say where the level stands now */
 #define BLOCK 5         /* periods of history taken together */
 
