@@ -196,7 +196,7 @@ class Run:
 
     def tasks(self):
         with self.lab.ecs.lock:
-            tasks = [t for ts in self.lab.ecs.tasks.values() for t in ts if t.state != 'STOPPED']
+            tasks = [t for ts in self.lab.ecs.tasks.values() for t in ts if t.state in ('PENDING', 'RUNNING')]  # as ECS counts: who drains does not run
         blue = sum(t.service.name == 'blue' for t in tasks)
         return {'blue': blue, 'green': len(tasks) - blue}
 
