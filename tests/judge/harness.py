@@ -43,7 +43,8 @@ DEF_STAGES = ((0.01, 5), (0.05, 5), (0.25, 10), (0.50, 10), (1.0, 30))
 HIST = 180                                    # minutes of blue history before the cutover
 
 def _series(name):
-    return np.loadtxt(os.path.join(HERE, 'data', name))
+    with open(os.path.join(HERE, 'data', name)) as f:
+        return np.array(f.read().split(), float)
 
 _cache = {}
 def real(name):
