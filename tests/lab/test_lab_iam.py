@@ -63,10 +63,16 @@ class Traffic:
 
     def __init__(self, rig, rule):
         self.rig, self.rule, self.loop = rig, rule, Loop('traffic', 0.1, self.tick)
+        now = time.time()
+        for tenth in range(300):  # blue had readers before: what a judge compares with
+            self.count(now - tenth / 10)
 
     def tick(self):
+        self.count(time.time())
+
+    def count(self, at):
         weights = elb.rule_weights(elb.find_rule(self.rule)[1])
-        total, at = sum(weights.values()), time.time()
+        total = sum(weights.values())
         balancer = {'LoadBalancer': '/'.join(self.rule.split('/')[1:4])}
         for group, weight in weights.items():
             both = {'TargetGroup': group.split(':', 5)[5], **balancer}
