@@ -355,13 +355,31 @@ static void take_past(const struct past_reading *r, size_t at_series, int64_t fr
 	}
 }
 
-/* The first zone that has some of the requests, but not all. */
+static double requests_of(const struct cw_series *s)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		sum += s->points[i].value;
+	return sum;
+}
+
+/* The zone that has the most of what is not in it: the more even the halves,
+ * the more their difference says. 0: no zone has some of the requests, but not all. */
 static size_t find_zone(const struct past_reading *r)
 {
-	for (size_t z = 1; z <= ZONES; z++)
-		if (r->s[z * r->each].n)
-			return z;
-	return 0;
+	double all = requests_of(&r->s[P_REQUESTS]), most = 0;
+	size_t best = 0;
+
+	for (size_t z = 1; z <= ZONES; z++) {
+		double here = requests_of(&r->s[z * r->each + P_REQUESTS]), even = fmin(here, all - here);
+
+		if (even > most) {
+			most = even;
+			best = z;
+		}
+	}
+	return best;
 }
 
 static int read_past(struct engine *en, int64_t until, bool slow, struct past *out, struct err *e)

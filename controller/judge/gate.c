@@ -29,9 +29,8 @@ double gate_smallest(void)
 	return excess[0];
 }
 
-void gate_start(struct judge_gate *g, const struct judge_tuning *t, double usual, double traffic)
+void gate_start(struct judge_gate *g, double usual, double traffic)
 {
-	(void)t;
 	*g = (struct judge_gate){ .usual = usual, .errors = usual * traffic * 30, .requests = traffic * 30 };
 }
 

@@ -41,21 +41,6 @@ static double rate(const struct sum *t)
 	return t->requests > 0 ? t->errors / t->requests : 0;
 }
 
-static bool say(struct verdict *v, enum verdict_kind kind, const char *rule, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static bool say(struct verdict *v, enum verdict_kind kind, const char *rule, const char *fmt, ...)
-{
-	va_list ap;
-
-	v->kind = kind;
-	snprintf(v->rule, sizeof v->rule, "%s", rule);
-	va_start(ap, fmt);
-	vsnprintf(v->why, sizeof v->why, fmt, ap);
-	va_end(ap);
-	return true;
-}
-
 /* BAD, unless blue fails at half of green's rate or more: then it is not green's
  * doing. A shared incident holds the run while it lasts, not for ever after. */
 static bool bad_unless_shared(struct verdict *v, const char *rule, const struct sum *g, const struct sum *b,
@@ -66,11 +51,11 @@ static bool bad_unless_shared(struct verdict *v, const char *rule, const struct 
 	if (shared && !recent)
 		return false;
 	if (shared)
-		return say(v, VERDICT_HOLD, "both-sick",
-			   "both colours fail: green %.1f %% of %.0f requests, blue %.1f %% of %.0f; going back would not help",
-			   100 * rate(g), g->requests, 100 * rate(b), b->requests);
-	return say(v, VERDICT_BAD, rule, "green failed %.0f of %.0f requests (%.1f %%), blue %.0f of %.0f (%.1f %%)",
-		   g->errors, g->requests, 100 * rate(g), b->errors, b->requests, 100 * rate(b));
+		return verdict_say(v, VERDICT_HOLD, "both-sick",
+				   "both colours fail: green %.1f %% of %.0f requests, blue %.1f %% of %.0f; going back would not help",
+				   100 * rate(g), g->requests, 100 * rate(b), b->requests);
+	return verdict_say(v, VERDICT_BAD, rule, "green failed %.0f of %.0f requests (%.1f %%), blue %.0f of %.0f (%.1f %%)",
+			   g->errors, g->requests, 100 * rate(g), b->errors, b->requests, 100 * rate(b));
 }
 
 static bool catastrophic(const struct evidence *ev, const struct judge_limits *lim, struct verdict *v)
@@ -120,11 +105,11 @@ static bool latency(const struct evidence *ev, const struct judge_limits *lim, s
 		if (b.latency_ms > lim->latency_ms && end + RECENT <= ev->n)
 			continue;
 		if (b.latency_ms > lim->latency_ms)
-			return say(v, VERDICT_HOLD, "both-slow",
-				   "both colours are slow: green %.0f ms, blue %.0f ms; going back would not help",
-				   g.latency_ms, b.latency_ms);
-		return say(v, VERDICT_BAD, "latency", "green answered in %.0f ms for %zu periods, the limit is %d ms",
-			   g.latency_ms, span, lim->latency_ms);
+			return verdict_say(v, VERDICT_HOLD, "both-slow",
+					   "both colours are slow: green %.0f ms, blue %.0f ms; going back would not help",
+					   g.latency_ms, b.latency_ms);
+		return verdict_say(v, VERDICT_BAD, "latency", "green answered in %.0f ms for %zu periods, the limit is %d ms",
+				   g.latency_ms, span, lim->latency_ms);
 	}
 	return false;
 }
@@ -134,13 +119,13 @@ static bool health(const struct evidence *ev, struct verdict *v)
 	if (ev->green_healthy != 0)
 		return false;
 	if (ev->blue_healthy == 0)
-		return say(v, VERDICT_HOLD, "both-sick", "neither colour has a healthy target; going back would not help");
-	return say(v, VERDICT_BAD, "target-health", "none of green's %d targets is healthy", ev->green_total);
+		return verdict_say(v, VERDICT_HOLD, "both-sick", "neither colour has a healthy target; going back would not help");
+	return verdict_say(v, VERDICT_BAD, "target-health", "none of green's %d targets is healthy", ev->green_total);
 }
 
 static bool alarm(const struct evidence *ev, struct verdict *v)
 {
-	return ev->alarm && say(v, VERDICT_BAD, "alarm", "%.250s", ev->alarm_why);
+	return ev->alarm && verdict_say(v, VERDICT_BAD, "alarm", "%.250s", ev->alarm_why);
 }
 
 /* A closed period in which green must have been asked, and shows nothing. */
@@ -160,12 +145,12 @@ static bool blind(const struct evidence *ev, const struct judge_limits *lim, str
 	size_t dark = 0;
 
 	if (ev->behind >= (size_t)lim->blind_periods)
-		return say(v, VERDICT_BLIND, "no-answer", "CloudWatch has not answered for %zu closed periods", ev->behind);
+		return verdict_say(v, VERDICT_BLIND, "no-answer", "CloudWatch has not answered for %zu closed periods", ev->behind);
 	for (size_t i = ev->n; i > ev->stage_from && is_dark(ev, i - 1); i--)
 		dark++;
 	if (ev->green_permille > 0 && dark >= (size_t)lim->blind_periods)
-		return say(v, VERDICT_BLIND, "no-green", "green has weight but no request was counted for %zu closed periods",
-			   dark);
+		return verdict_say(v, VERDICT_BLIND, "no-green", "green has weight but no request was counted for %zu closed periods",
+				   dark);
 	return false;
 }
 
@@ -174,19 +159,19 @@ static bool enough(const struct evidence *ev, const struct judge_limits *lim, st
 	struct sum g = sum_of(ev->green, ev->stage_from, ev->n);
 
 	if (ev->unknown)
-		return say(v, VERDICT_HOLD, "unknown", "%.150s", ev->unknown_why);
+		return verdict_say(v, VERDICT_HOLD, "unknown", "%.150s", ev->unknown_why);
 	if (ev->green_healthy < 0)
-		return say(v, VERDICT_HOLD, "health-unknown", "the health of green's targets is not known");
+		return verdict_say(v, VERDICT_HOLD, "health-unknown", "the health of green's targets is not known");
 	if (ev->green_healthy < ev->green_total)
-		return say(v, VERDICT_HOLD, "target-health", "%d of green's %d targets are healthy",
-			   ev->green_healthy, ev->green_total);
+		return verdict_say(v, VERDICT_HOLD, "target-health", "%d of green's %d targets are healthy",
+				   ev->green_healthy, ev->green_total);
 	if (ev->behind)
-		return say(v, VERDICT_HOLD, "late", "%zu closed periods have not been read yet", ev->behind);
+		return verdict_say(v, VERDICT_HOLD, "late", "%zu closed periods have not been read yet", ev->behind);
 	if (g.requests < lim->good_requests)
-		return say(v, VERDICT_HOLD, "evidence", "green has answered %.0f requests in this stage, %d are needed",
-			   g.requests, lim->good_requests);
-	return say(v, VERDICT_GOOD, "evidence", "green failed %.0f of %.0f requests in this stage (%.2f %%)",
-		   g.errors, g.requests, 100 * rate(&g));
+		return verdict_say(v, VERDICT_HOLD, "evidence", "green has answered %.0f requests in this stage, %d are needed",
+				   g.requests, lim->good_requests);
+	return verdict_say(v, VERDICT_GOOD, "evidence", "green failed %.0f of %.0f requests in this stage (%.2f %%)",
+			   g.errors, g.requests, 100 * rate(&g));
 }
 
 static void numbers(const struct evidence *ev, struct verdict *v)
@@ -208,6 +193,18 @@ void judge_guard(const struct evidence *ev, const struct judge_limits *lim, stru
 	numbers(ev, out);
 	(void)(health(ev, out) || catastrophic(ev, lim, out) || error_rate(ev, lim, out) ||
 	       latency(ev, lim, out) || alarm(ev, out) || blind(ev, lim, out) || enough(ev, lim, out));
+}
+
+bool verdict_say(struct verdict *v, enum verdict_kind kind, const char *rule, const char *fmt, ...)
+{
+	va_list ap;
+
+	v->kind = kind;
+	snprintf(v->rule, sizeof v->rule, "%s", rule);
+	va_start(ap, fmt);
+	vsnprintf(v->why, sizeof v->why, fmt, ap);
+	va_end(ap);
+	return true;
 }
 
 const char *verdict_name(enum verdict_kind k)

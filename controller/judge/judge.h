@@ -73,4 +73,7 @@ struct verdict {
 
 void judge_guard(const struct evidence *ev, const struct judge_limits *lim, struct verdict *out);
 const char *verdict_name(enum verdict_kind k);
+/* Fills in kind, rule and why; true, so that a rule that speaks can end with it. */
+bool verdict_say(struct verdict *v, enum verdict_kind kind, const char *rule, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 #endif

@@ -14,7 +14,6 @@
 #include "judge/rate.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,21 +43,6 @@ static struct count count_of(const struct sample *s, size_t from, size_t to)
 
 static double rate(struct count c) { return c.requests > 0 ? c.errors / c.requests : 0; }
 
-static bool say(struct verdict *v, enum verdict_kind kind, const char *rule, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static bool say(struct verdict *v, enum verdict_kind kind, const char *rule, const char *fmt, ...)
-{
-	va_list ap;
-
-	v->kind = kind;
-	snprintf(v->rule, sizeof v->rule, "%s", rule);
-	va_start(ap, fmt);
-	vsnprintf(v->why, sizeof v->why, fmt, ap);
-	va_end(ap);
-	return true;
-}
-
 /* --- two sick colours --------------------------------------------------------------- */
 
 static size_t span_before(size_t at) { return at > JUDGE_SICK_SPAN ? at - JUDGE_SICK_SPAN : 0; }
@@ -82,9 +66,9 @@ static bool poisons_blue(const struct evidence *ev, struct verdict *v)
 		steps += steps_up(ev, ev->raise_at[i]);
 	if (ev->past_periods < PAST_ENOUGH || steps < 2 || rate(now) < STEP_UP * ev->past_worst)
 		return false;
-	return say(v, VERDICT_BAD, "blue-by-green", "green makes blue sick: blue fails %.1f %% of its requests, never more than "
-		   "%.1f %% in %zu periods before, and got worse right after %zu raises of green's share", 100 * rate(now),
-		   100 * ev->past_worst, ev->past_periods, steps);
+	return verdict_say(v, VERDICT_BAD, "blue-by-green", "green makes blue sick: blue fails %.1f %% of its "
+			   "requests, never more than %.1f %% in %zu periods before, and got worse right after %zu raises of green's share", 100 * rate(now),
+			   100 * ev->past_worst, ev->past_periods, steps);
 }
 
 static bool begins_with_a_raise(const struct evidence *ev)
@@ -104,8 +88,8 @@ static bool both_sick(const struct evidence *ev, const struct opinion *o, struct
 
 	if (g.errors < SICK_ERRORS || b.errors < SICK_ERRORS || rate(g) < sick || rate(b) < sick)
 		return false;
-	return say(v, VERDICT_HOLD, "both-sick", "both colours fail: green %.1f %% of its requests, blue %.1f %%, usual are %.2g %%; "
-		   "going back would not help", 100 * rate(g), 100 * rate(b), 100 * o->judge->gate.usual);
+	return verdict_say(v, VERDICT_HOLD, "both-sick", "both colours fail: green %.1f %% of its requests, blue "
+			   "%.1f %%, usual are %.2g %%; going back would not help", 100 * rate(g), 100 * rate(b), 100 * o->judge->gate.usual);
 }
 
 /* A shared incident, or green's doing? Only one raise after it began, nobody can tell. */
@@ -133,14 +117,14 @@ static bool contradiction(const struct evidence *ev, const struct judge_limits *
 	size_t n = 0;
 
 	if (ev->contradicts)
-		return say(v, VERDICT_BLIND, "contradiction", "%.150s", ev->contradicts_why);
+		return verdict_say(v, VERDICT_BLIND, "contradiction", "%.150s", ev->contradicts_why);
 	for (size_t i = ev->n; i > ev->stage_from && too_many(ev, i - 1); i--)
 		n++;
 	if (!n || n < (size_t)lim->blind_periods)
 		return false;
-	return say(v, VERDICT_BLIND, "contradiction", "green has %.1f %% of the weight, but for %zu periods it answered far more "
-		   "(%.0f of %.0f requests in the last): it is reached another way too", ev->green_permille / 10.0, n,
-		   ev->green[ev->n - 1].requests, ev->green[ev->n - 1].requests + ev->blue[ev->n - 1].requests);
+	return verdict_say(v, VERDICT_BLIND, "contradiction", "green has %.1f %% of the weight, but for %zu periods "
+			   "it answered far more (%.0f of %.0f requests in the last): it is reached another way too", ev->green_permille / 10.0, n,
+			   ev->green[ev->n - 1].requests, ev->green[ev->n - 1].requests + ev->blue[ev->n - 1].requests);
 }
 
 /* --- what the sequential judge says, in words ------------------------------------------------- */
@@ -213,14 +197,23 @@ static bool worse(const struct opinion *o, struct verdict *v)
 	if (o->answer->kind != VERDICT_BAD)
 		return false;
 	say_loudest(o, v, what, sizeof what);
-	return say(v, VERDICT_BAD, "worse", "green is worse than blue, by %s: evidence %.3g, the limit is %.3g", what,
-		   evidence_said(v->log_e), exp(v->log_limit));
+	return verdict_say(v, VERDICT_BAD, "worse", "green is worse than blue, by %s: evidence %.3g, the limit is %.3g", what,
+			   evidence_said(v->log_e), exp(v->log_limit));
 }
 
 static bool stale(const struct opinion *o, struct verdict *v)
 {
-	return o->answer->stale && say(v, VERDICT_BLIND, "stale", "green must have answered requests for several periods, "
-				       "but none can be compared with blue's: its datapoints, or blue's, do not come");
+	return o->answer->stale && verdict_say(v, VERDICT_BLIND, "stale", "green must have answered requests for several periods, "
+					       "but none can be compared with blue's: its datapoints, or blue's, do not come");
+}
+
+static void hold_cold(const struct opinion *o, struct verdict *v)
+{
+	char numbers[160];
+
+	say_counts(o->judge, JUDGE_SLOW, numbers, sizeof numbers);
+	verdict_say(v, VERDICT_HOLD, "cold", "green's first answers were slower than blue's (%s), as those of cold caches are: "
+		    "it keeps its share until it is seen warm", numbers);
 }
 
 static void hold(const struct opinion *o, struct verdict *v)
@@ -230,16 +223,18 @@ static void hold(const struct opinion *o, struct verdict *v)
 
 	say_rates(v, rates, sizeof rates);
 	say_loudest(o, v, what, sizeof what);
-	if (a->suspicious)
-		say(v, VERDICT_HOLD, "suspicion", "evidence %.3g against green (the limit is %.3g), most of all %s: it keeps its share "
-		    "until that is clear", evidence_said(v->log_e), exp(v->log_limit), what);
+	if (a->cold)
+		hold_cold(o, v);
+	else if (a->suspicious)
+		verdict_say(v, VERDICT_HOLD, "suspicion", "evidence %.3g against green (the limit is %.3g), most of all %s: "
+			    "it keeps its share until that is clear", evidence_said(v->log_e), exp(v->log_limit), what);
 	else if (a->need > 0 && a->excess >= 1)
-		say(v, VERDICT_HOLD, "evidence", "too little has been seen to say how much worse green might be; %s", rates);
+		verdict_say(v, VERDICT_HOLD, "evidence", "too little has been seen to say how much worse green might be; %s", rates);
 	else if (a->need > 0)
-		say(v, VERDICT_HOLD, "evidence", "that green fails up to %.2g %% more of its requests than blue is not excluded yet, and "
-		    "what comes next can afford %.2g %%; %s", 100 * a->excess, 100 * a->need, rates);
+		verdict_say(v, VERDICT_HOLD, "evidence", "that green fails up to %.2g %% more of its requests than blue is "
+			    "not excluded yet, and what comes next can afford %.2g %%; %s", 100 * a->excess, 100 * a->need, rates);
 	else
-		say(v, VERDICT_HOLD, "evidence", "nothing speaks against green, and it keeps its share until more is seen; %s", rates);
+		verdict_say(v, VERDICT_HOLD, "evidence", "nothing speaks against green, and it keeps its share until more is seen; %s", rates);
 }
 
 static void praise(struct verdict *v)
@@ -247,8 +242,8 @@ static void praise(struct verdict *v)
 	char rates[160];
 
 	say_rates(v, rates, sizeof rates);
-	say(v, VERDICT_GOOD, "evidence", "nothing speaks against green (evidence %.2g, the limit is %.3g) and this stage has shown "
-	    "enough; %s", evidence_said(v->log_e), exp(v->log_limit), rates);
+	verdict_say(v, VERDICT_GOOD, "evidence", "nothing speaks against green (evidence %.2g, the limit is %.3g) "
+		    "and this stage has shown enough; %s", evidence_said(v->log_e), exp(v->log_limit), rates);
 }
 
 /* What is final, and what is seen already and is not: both were looked at. */
@@ -296,7 +291,7 @@ static void judge_stage(const struct opinion *o, struct verdict *v)
 	bool more = v->kind == VERDICT_HOLD && !strcmp(v->rule, "evidence");
 
 	if (!o->judge && v->kind == VERDICT_GOOD)
-		say(v, VERDICT_HOLD, "no-judge", "%.200s", o->why_none);
+		verdict_say(v, VERDICT_HOLD, "no-judge", "%.200s", o->why_none);
 	if (!o->judge || (v->kind != VERDICT_GOOD && !more))
 		return;
 	if (o->answer->suspicious || (!more && o->answer->kind != VERDICT_GOOD))

@@ -18,6 +18,8 @@ struct judge_pair {
 double hazard_spend(struct judge_hazard *h, double weight);
 
 void split_start(struct judge_split *s, double clump, double wander);
+/* The same for a fault that is there from the first period on, or not at all: no onset follows. */
+struct judge_split split_begun(const struct judge_split *s);
 void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left);
 
 void bet_start(struct judge_bet *b);
@@ -31,7 +33,7 @@ void level_update(struct judge_level *l, const struct judge_pair *p, double onse
 void history_dispersion(const struct judge_history *h, const struct judge_tuning *t, int metric, double *clump, double *wander);
 double history_usual(const double *requests, const double *errors, int n);
 
-void gate_start(struct judge_gate *g, const struct judge_tuning *t, double usual, double traffic);
+void gate_start(struct judge_gate *g, double usual, double traffic);
 void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic,
 		 double clump, int period);
 void gate_stage(struct judge_gate *g, int now);

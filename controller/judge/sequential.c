@@ -29,7 +29,7 @@ static void start_splits(struct judge *j, const struct judge_history *h)
 	history_dispersion(h, &j->tune, JUDGE_SLOW, &clump, &wander);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
 		split_start(&j->split[m], clump, wander);
-	j->cold = j->split[JUDGE_SLOW];
+	j->cold = split_begun(&j->split[JUDGE_SLOW]);
 	bet_start(&j->bet);
 }
 
@@ -45,12 +45,12 @@ void judge_start(struct judge *j, const struct judge_tuning *t, const struct jud
 		j->point[0][i].period = j->point[1][i].period = -1;
 	j->hazard = (struct judge_hazard){ .left = 1, .first = t->hazard_first, .slow = t->hazard_slow,
 					   .raise = s->automatic ? t->hazard_auto : t->hazard_stage };
-	j->hazard_early = j->hazard;
+	j->hazard_early = j->hazard_speed = j->hazard;
 	start_splits(j, h);
 	for (int i = JUDGE_HISTORY - 30; i < JUDGE_HISTORY; i++)
 		j->traffic += h->requests[i] / 30;
 	j->traffic += .5;
-	gate_start(&j->gate, t, history_usual(h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY), j->traffic);
+	gate_start(&j->gate, history_usual(h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY), j->traffic);
 	auto_start(j);
 }
 
@@ -124,38 +124,49 @@ static bool is_warming(struct judge *j, int period, const struct judge_point *gr
 	return j->first < 0 || period < j->first + j->tune.warm;
 }
 
-static void judge_cold(struct judge *j, const struct judge_point *blue, const struct judge_point *green)
-{
-	struct judge_pair p = pair_of(blue, green, JUDGE_SLOW);
-
-	if (watched(j, JUDGE_SLOW))
-		split_update(&j->cold, &p, j->cold.log_e == 0 ? 1 : 0, 0);
-}
-
 /* Slow while its caches were cold, and not seen warm yet: no reason to go on. */
 static bool is_cold(const struct judge *j)
 {
 	return j->cold.log_e > log(j->tune.suspect) && j->last < j->first + j->tune.warm + COLD_LOOKS;
 }
 
-/* What needs no second look: slow requests and the like come with the requests. */
+static void judge_count(struct judge *j, int metric, const struct judge_point *blue, const struct judge_point *green,
+			double onset, double left)
+{
+	struct judge_pair p = pair_of(blue, green, metric);
+
+	if (watched(j, metric))
+		split_update(&j->split[metric], &p, onset, left);
+}
+
+static void judge_speed(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
+{
+	double onset = hazard_spend(&j->hazard_speed, j->weight[period % JUDGE_RING]);
+
+	judge_count(j, JUDGE_SLOW, blue, green, onset, j->hazard_speed.left);
+	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard_speed.left);
+}
+
+static void judge_cold(struct judge *j, const struct judge_point *blue, const struct judge_point *green)
+{
+	struct judge_pair p = pair_of(blue, green, JUDGE_SLOW);
+
+	if (watched(j, JUDGE_SLOW))
+		split_update(&j->cold, &p, 0, 0);
+}
+
+/* What needs no second look: slow requests and what a plan names come with the requests. */
 static void judge_others(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
 {
-	double onset;
+	double onset = hazard_spend(&j->hazard_early, j->weight[period % JUDGE_RING]);
 
 	j->early[period % JUDGE_RING] = true;
-	if (is_warming(j, period, green)) {
+	for (int m = JUDGE_SLOW + 1; m < JUDGE_METRICS; m++)
+		judge_count(j, m, blue, green, onset, j->hazard_early.left);
+	if (is_warming(j, period, green))
 		judge_cold(j, blue, green);
-		return;
-	}
-	onset = hazard_spend(&j->hazard_early, j->weight[period % JUDGE_RING]);
-	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++) {
-		struct judge_pair p = pair_of(blue, green, m);
-
-		if (watched(j, m))
-			split_update(&j->split[m], &p, onset, j->hazard_early.left);
-	}
-	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard_early.left);
+	else
+		judge_speed(j, period, blue, green);
 }
 
 static void judge_period(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
@@ -336,7 +347,8 @@ static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 	a->log_latency = j->bet.log_e;
 	a->excess = gate_excluded(j->gate.run, log(1 / j->tune.beta));
 	a->stale = now - j->last > STALE_AFTER && j->unseen > STALE_REQUESTS;
-	a->suspicious = j->log_e > log(j->tune.suspect) || is_cold(j);
+	a->cold = j->log_e <= log(j->tune.suspect) && is_cold(j);
+	a->suspicious = j->log_e > log(j->tune.suspect) || a->cold;
 }
 
 static void take_weight(struct judge *j, int now, double weight)
@@ -364,10 +376,10 @@ void judge_poll(struct judge *j, int now, int stage, double weight, struct judge
 	evidence_of(j, now, a);
 	if (a->stale)
 		say(a, "no datapoints of green");
-	if (a->log_e > log(j->tune.suspect))
-		say(a, "suspicion E=%.3g", exp(fmin(a->log_e, 300)));
-	else if (a->suspicious)
+	if (a->cold)
 		say(a, "slow while its caches were cold, and not seen warm yet");
+	else if (a->suspicious)
+		say(a, "suspicion E=%.3g", exp(fmin(a->log_e, 300)));
 	if (j->stages.automatic)
 		auto_poll(j, now, a);
 	else

@@ -133,7 +133,7 @@ struct judge {
 	bool done[JUDGE_RING], early[JUDGE_RING]; /* judged; its other counts than errors were */
 	int polled;                     /* the last poll; -1: none */
 	unsigned metrics;               /* bit m: count m is judged; bit JUDGE_LATENCY: the percentile is */
-	struct judge_hazard hazard, hazard_early;
+	struct judge_hazard hazard, hazard_early, hazard_speed; /* of errors; of a plan's metrics; of slowness, which begins warm */
 	struct judge_split split[JUDGE_METRICS];
 	struct judge_bet bet;
 	struct judge_split cold;        /* slow requests of the periods that are forgiven: reason to wait, none to go back */
@@ -158,6 +158,7 @@ struct judge_answer {
 	double excess;      /* smallest excess rate excluded so far; 1: none */
 	double need;        /* what this stage must exclude before it is left; 0: nothing */
 	bool suspicious, stale;
+	bool cold;          /* suspicious for nothing but slowness while its caches were cold */
 	char reason[240];
 };
 

@@ -43,6 +43,15 @@ void split_start(struct judge_split *s, double clump, double wander)
 		s->prior[i] /= total;
 }
 
+struct judge_split split_begun(const struct judge_split *s)
+{
+	struct judge_split begun = *s;
+
+	for (int i = 0; i < JUDGE_RATIOS; i++)
+		begun.log_ratio[i] = log(s->prior[i]);
+	return begun;
+}
+
 void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left)
 {
 	double green = p->count[JUDGE_GREEN], total = green + p->count[JUDGE_BLUE];

@@ -18,7 +18,7 @@ static struct judge_answer answer;
 static struct evidence ev;
 static struct opinion opinion;
 
-static void begin(void)
+static void begin_with(unsigned metrics)
 {
 	static struct judge_history past;
 	struct judge_stages stages = { .weight = { .25, .5, 1 }, .n = 3 };
@@ -29,19 +29,21 @@ static void begin(void)
 		past.count[0][i] = 1, past.half_count[0][i] = i % 2;
 	}
 	judge_tuning_usual(&tune);
-	judge_start(&judge, &tune, &stages, &past, 0);
+	judge_start(&judge, &tune, &stages, &past, metrics);
 	ev = (struct evidence){ .period_ms = 60000, .green_permille = 250, .green_healthy = 4, .green_total = 4,
 				.blue_healthy = 4, .blue_total = 4, .past_worst = .002, .past_periods = JUDGE_HISTORY,
 				.raises = 1 };
-	opinion = (struct opinion){ .judge = &judge, .answer = &answer, .name = { "errors" } };
+	opinion = (struct opinion){ .judge = &judge, .answer = &answer, .name = { "errors", "slow answers" } };
 }
 
-/* Further periods with these errors of 250 green and 750 blue requests. */
-static void live(int periods, double green, double blue)
+static void begin(void) { begin_with(0); }
+
+/* Further periods with these errors, and so many slow answers of green, of 250 green and 750 blue requests. */
+static void live_slowly(int periods, double green, double blue, double slow)
 {
 	for (int i = 0; i < periods; i++) {
 		int k = (int)ev.n;
-		struct judge_point g = { .period = k, .requests = 250, .count = { green } };
+		struct judge_point g = { .period = k, .requests = 250, .count = { green, slow } };
 		struct judge_point b = { .period = k, .requests = 750, .count = { blue } };
 
 		ev.green[k] = (struct sample){ true, 250, green, 100 };
@@ -52,6 +54,8 @@ static void live(int periods, double green, double blue)
 		judge_poll(&judge, k + 1, 0, .25, &answer);
 	}
 }
+
+static void live(int periods, double green, double blue) { live_slowly(periods, green, blue, 0); }
 
 static struct verdict verdict_of(void)
 {
@@ -106,6 +110,17 @@ static void a_worse_green_is_bad_with_its_numbers(void **state)
 	v = verdict_of();
 	assert_true(v.log_e >= v.log_limit);
 	assert_true(v.error_rate[1].low > v.error_rate[0].high && v.error_rate[1].rate > .03);
+}
+
+/* It once said "evidence 0.97, most of all its errors". */
+static void a_cold_green_is_called_cold(void **state)
+{
+	(void)state;
+	begin_with(1U << JUDGE_ERRORS | 1U << JUDGE_SLOW);
+	live_slowly(3, 0, 1, 60);
+	says(VERDICT_HOLD, "cold", "green's first answers were slower than blue's (green 180 in 750 requests, blue 0 in 2250)");
+	live_slowly(20, 0, 1, 0);
+	says(VERDICT_GOOD, "evidence", "nothing speaks against green");
 }
 
 static void suspicion_holds(void **state)
@@ -213,6 +228,7 @@ int main(void)
 		cmocka_unit_test(good_needs_what_the_next_stage_cannot_afford),
 		cmocka_unit_test(the_guard_may_want_more),
 		cmocka_unit_test(a_worse_green_is_bad_with_its_numbers),
+		cmocka_unit_test(a_cold_green_is_called_cold),
 		cmocka_unit_test(suspicion_holds),
 		cmocka_unit_test(a_catastrophe_does_not_wait_for_evidence),
 		cmocka_unit_test(both_sick_is_nobodys_fault),
