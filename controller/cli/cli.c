@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "store/store.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <libgen.h>
 #include <pwd.h>
@@ -132,14 +134,12 @@ static const struct cli_command *find(const char *name)
 	return NULL;
 }
 
-int cli_main(int argc, char **argv)
+static int dispatch(struct cli *c, int argc, char **argv)
 {
-	struct cli c = { .tty = isatty(STDOUT_FILENO) };
 	int rc;
 
-	c.color = c.tty && !getenv("NO_COLOR");
 	if (argc > 3 && !strcmp(argv[1], "--state")) { /* before the command too, as git takes -C */
-		c.state = argv[2];
+		c->state = argv[2];
 		argv += 2;
 		argc -= 2;
 	}
@@ -149,15 +149,51 @@ int cli_main(int argc, char **argv)
 		return puts("cutover " CUTOVER_VERSION) < 0;
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
 		return argc > 2 && find(argv[2]) ? print_help(find(argv[2])) : print_overview(stdout);
-	c.command = find(argv[1]);
-	if (!c.command) {
+	c->command = find(argv[1]);
+	if (!c->command) {
 		fprintf(stderr, "cutover: there is no command \"%s\"\n\n", argv[1]);
 		return print_overview(stderr);
 	}
-	rc = parse(&c, argc - 1, argv + 1);
+	rc = parse(c, argc - 1, argv + 1);
 	if (rc)
 		return rc < 0 ? CUTOVER_EXIT_OK : rc;
-	return c.command->run(&c);
+	c->began = true;
+	return c->command->run(c);
+}
+
+/* A descriptor that is closed would be the next file's or connection's, and what
+ * is printed would be written there. Output goes where writing fails, and is noticed. */
+static void fill_descriptors(void)
+{
+	while (true) {
+		int fd = open("/dev/null", O_RDONLY);
+
+		if (fd > STDERR_FILENO)
+			close(fd);
+		if (fd < 0 || fd > STDERR_FILENO)
+			return;
+	}
+}
+
+/* What was printed and did not arrive is no success, unless it only told of what was done. */
+static int finish(const struct cli *c, int rc)
+{
+	bool lost = ferror(stdout);
+	const char *why = fflush(stdout) ? strerror(errno) : "its disk is full, or its reader has gone";
+
+	if (!lost && !ferror(stdout))
+		return rc;
+	fprintf(stderr, "cutover: what this command prints could not all be written: %s\n", why);
+	return rc == CUTOVER_EXIT_OK && !(c->began && c->command->acts) ? CUTOVER_EXIT_INTERNAL : rc;
+}
+
+int cli_main(int argc, char **argv)
+{
+	struct cli c = { .tty = isatty(STDOUT_FILENO) };
+
+	fill_descriptors();
+	c.color = c.tty && !getenv("NO_COLOR");
+	return finish(&c, dispatch(&c, argc, argv));
 }
 
 /* --- what commands share ---------------------------------------------------------- */

@@ -37,6 +37,7 @@ struct cli {
 	char **argv;
 	const char *state; /* the journal's file */
 	bool json, color, tty;
+	bool began;        /* the command itself: not its help, not a usage error */
 	const char *value[CLI_OPTIONS]; /* by the option's place in the table */
 	struct { int option; const char *value; } given[CLI_GIVEN]; /* all of them, in order */
 	int ngiven;
@@ -47,6 +48,7 @@ struct cli_command {
 	int (*run)(struct cli *c);
 	const struct cli_option *options; /* may be NULL */
 	int min_args, max_args;
+	bool acts;                        /* its exit code is of what was done; else printing is what it does */
 	const char *detail;               /* more for --help; may be NULL */
 };
 extern const struct cli_command *const cli_commands[]; /* NULL ends */

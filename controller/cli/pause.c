@@ -6,6 +6,6 @@ static int run(struct cli *c)
 }
 
 const struct cli_command cli_pause = {
-	.name = "pause", .args = "[RUN]", .about = "hold before the next step; the watch goes on", .run = run, .max_args = 1,
+	.name = "pause", .args = "[RUN]", .about = "hold before the next step; the watch goes on", .run = run, .acts = true, .max_args = 1,
 	.options = (const struct cli_option[]){ ORDER_OPTIONS, { 0 } },
 };

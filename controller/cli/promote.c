@@ -6,7 +6,7 @@ static int run(struct cli *c)
 }
 
 const struct cli_command cli_promote = {
-	.name = "promote", .args = "[RUN]", .about = "go on: answer the approval, or end the bake, that the run waits for", .run = run, .max_args = 1,
+	.name = "promote", .args = "[RUN]", .about = "go on: answer the approval, or end the bake, that the run waits for", .run = run, .acts = true, .max_args = 1,
 	.options = (const struct cli_option[]){ { "full", NULL, "answer all later ones too" },ORDER_OPTIONS, { 0 } },
 	.detail = "A verdict of BAD or BLIND is never overruled by this.",
 };

@@ -6,7 +6,7 @@ static int run(struct cli *c)
 }
 
 const struct cli_command cli_retry = {
-	.name = "retry", .args = "[RUN]", .about = "try a run again that was rolled back or refused", .run = run, .max_args = 1,
+	.name = "retry", .args = "[RUN]", .about = "try a run again that was rolled back or refused", .run = run, .acts = true, .max_args = 1,
 	.options = (const struct cli_option[]){ ORDER_OPTIONS, { 0 } },
 	.detail = "A new attempt with the baseline of the first one.",
 };

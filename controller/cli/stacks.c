@@ -223,7 +223,7 @@ static int run(struct cli *c)
 
 const struct cli_command cli_stacks = {
 	.name = "stacks", .args = "plan|apply|status|delete ENV", .about = "make, change and look at the stacks of an environment",
-	.run = run, .min_args = 2, .max_args = 2,
+	.run = run, .acts = true, .min_args = 2, .max_args = 2,
 	.options = (const struct cli_option[]){
 		{ "may-replace", "ID,...", "logical ids (or STACK.ID) that may be replaced, removed, or moved traffic with" },
 		{ "may-delete", "STACK,...", "delete: stateful stacks that may be deleted" },

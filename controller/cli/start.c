@@ -74,7 +74,7 @@ static int run(struct cli *c)
 }
 
 const struct cli_command cli_start = {
-	.name = "start", .args = "PLAN", .about = "carry out a plan", .run = run, .min_args = 1, .max_args = 1,
+	.name = "start", .args = "PLAN", .about = "carry out a plan", .run = run, .acts = true, .min_args = 1, .max_args = 1,
 	.options = (const struct cli_option[]){ { "detach", NULL, "go on in the background; print the run's name" }, { 0 } },
 	.detail = "Ctrl-C orders a rollback; a second Ctrl-C leaves the run to the next `cutover resume`.",
 };

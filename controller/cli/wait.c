@@ -71,7 +71,7 @@ static int run(struct cli *c)
 
 const struct cli_command cli_wait = {
 	.name = "wait", .args = "[RUN]", .about = "wait until a run is over, promoted, rolled back, or asks for approval",
-	.run = run, .max_args = 1,
+	.run = run, .acts = true, .max_args = 1,
 	.options = (const struct cli_option[]){
 		{ "for", "STATE", "over (default), promoted, rolled-back, approval" },
 		{ "timeout", "DURATION", "PT30M; exit code 7 when it ends first" }, { 0 } },

@@ -15,6 +15,6 @@ static int run(struct cli *c)
 }
 
 const struct cli_command cli_watch = {
-	.name = "watch", .args = "[RUN]", .about = "show a run that another process drives, live", .run = run,
+	.name = "watch", .args = "[RUN]", .about = "show a run that another process drives, live", .run = run, .acts = true,
 	.max_args = 1,
 };

@@ -2,7 +2,7 @@
 import os
 import re
 
-from world import ACCOUNT, ALL, LOOK, Case, shift
+from world import ACCOUNT, ALL, LOOK, ROOT, Case, shift
 
 COMMANDS = ('check explain simulate start status watch wait report events list promote rollback pause resume retry '
             'verify doctor states plan-schema judge replay backtest schema stacks').split()
@@ -58,6 +58,38 @@ class Usage(Case):
         self.expect(1, self.run_it('status'), 'file')
         self.env['CUTOVER_STATE'] = self.dir
         self.expect(1, self.run_it('list'), 'unable to open database file')
+
+
+class Unwritten(Case):
+    """What is printed and does not arrive: half a schema in a file is no success."""
+    WORDS = 'what this command prints could not all be written'
+
+    def closed(self, *args):
+        """Without a standard output, as some supervisors start programs."""
+        return self.run_it(*args, preexec_fn=lambda: os.close(1))
+
+    def test_a_full_disk_and_a_closed_output(self):
+        plan = os.path.join(ROOT, 'plans', 'first.json')
+        for args in (('check', plan), ('explain', plan), ('simulate', plan, '--runs', '1'), ('states',), ('plan-schema',), ('list', '-o', 'json'), ('--help',),
+                     ('check', '--help'), ('--version',)):
+            with open('/dev/full', 'wb') as full:
+                self.expect(1, self.drive(*args, stdout=full).end(), self.WORDS)
+            self.expect(1, self.closed(*args), self.WORDS)
+
+    def test_a_refusal_stays_one(self):
+        with open('/dev/full', 'wb') as full:
+            self.expect(2, self.drive('check', 'none.json', '-o', 'json', stdout=full).end(), self.WORDS)
+
+    def test_a_run_that_nobody_hears_is_a_run(self):
+        """Nor is a line of its log written into a connection or the journal that has the number of the screen."""
+        self.world()
+        plan = self.plan(LOOK, ALL)
+        self.expect(0, self.closed('start', plan), self.WORDS)
+        self.assertEqual(self.writes(), ['ModifyRule'])
+        self.expect(0, self.run_it('verify'))
+        self.expect(0, self.closed('wait'))
+        said = self.run_it('start', plan, preexec_fn=lambda: [os.close(n) for n in (0, 1, 2)])
+        self.assertEqual((said.code, said.text), (5, 'exit 5\n\n'))  # green has all of it already
 
 
 class BrokenPlans(Case):
