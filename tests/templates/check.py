@@ -1,5 +1,5 @@
-"""Reads every template with every tool, checks the forty criteria, and injects
-mistakes that a gate must catch. tests/parts/templates runs it."""
+"""Reads every template with every tool, checks the forty criteria and what hangs
+together (wiring.py), and injects mistakes that a gate must catch. tests/parts/templates runs it."""
 import copy
 import json
 import os
@@ -12,6 +12,7 @@ import cost
 import criteria
 import gates
 import image
+import wiring
 from resolve import HERE, TEMPLATES, Refused, Resolver, Stack, load, scenarios, template_names
 
 RESOLVED = os.path.join(gates.DIR, 'resolved')
@@ -165,11 +166,15 @@ def mistakes(kept, stacks, world):
             caught = m.rule in m.refused
         elif m.gate == 'criterion':
             caught = bool(criteria.CHECKS[int(m.rule)][1](changed(world, m)))  # the world as it is passes
+        elif m.gate == 'wiring':
+            caught = bool(wiring.CHECKS[m.rule][1](changed(world, m)))
         else:
             # New over the clean template: a rule that fires there already catches nothing.
             before = {(f[0], f[2], f[3]) for f in world.everything if f[1] in (world.stands_for[name_of(m.stack)], m.template)}
             caught = any(f[0] == m.gate and f[1] == m.name and f[2] == m.rule and (f[0], f[2], f[3]) not in before for f in found)
         is_so('mistake is caught by %s %s: %s' % (m.gate, m.rule, m.what), [] if caught else [str([f[2:] for f in found if f[1] == m.name])[:600] + m.refused])
+    unproved = sorted(set(wiring.CHECKS) - {m.rule for m in all_ if m.gate == 'wiring'})
+    is_so('each check of wiring.py catches a mistake', unproved)
     is_so('at least 20 mistakes', [] if len(all_) >= 20 else [str(len(all_))])
 
 
@@ -204,6 +209,8 @@ def main():
             continue
         text, check = criteria.CHECKS[number]
         is_so('criterion %d: %s' % (number, text), check(world))
+    for text, check in wiring.CHECKS.values():
+        is_so(text, check(world))
     guard_cases(kept, stacks)
     mistakes(kept, stacks, world)
     is_so('the cost table of templates/README.md is what the templates cost', cost.stale())
