@@ -159,6 +159,15 @@ static int simulate(const struct plan *p, const char *fault, uint64_t seed, cons
 
 /* --- printing ---------------------------------------------------------------------------------- */
 
+/* -1: the rule does not name it. */
+static void print_weight(const char *colour, int weight)
+{
+	if (weight < 0)
+		printf("%s is not on the rule", colour);
+	else
+		printf("%s %d", colour, weight);
+}
+
 static void print_outcome(const struct outcome *o)
 {
 	char took[32];
@@ -171,7 +180,11 @@ static void print_outcome(const struct outcome *o)
 		duration_say((int64_t)o->truth.read_only_ms, took);
 		printf("nobody could edit for %s: %.0f edits were refused, %.0f were lost\n", took, o->truth.refused, o->truth.lost);
 	}
-	printf("weights at the end: blue %d, green %d\n", o->truth.live_blue, o->truth.live_green);
+	printf("weights at the end: ");
+	print_weight("blue", o->truth.live_blue);
+	printf(", ");
+	print_weight("green", o->truth.live_green);
+	puts("");
 }
 
 static int one_run(const struct cli *c, const struct plan *p, uint64_t seed)

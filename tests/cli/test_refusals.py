@@ -60,6 +60,13 @@ class Usage(Case):
         self.expect(1, self.run_it('list'), 'unable to open database file')
 
 
+class Simulated(Case):
+    def test_a_group_that_is_not_on_the_rule_has_no_weight_of_minus_one(self):
+        """first.json makes green by a stack; after a rollback the rule does not name it."""
+        said = self.expect(3, self.run_it('simulate', os.path.join(ROOT, 'plans', 'first.json'), '--fault', 'errors'))
+        self.assertIn('weights at the end: blue 999, green is not on the rule', said.out)
+
+
 class Unwritten(Case):
     """What is printed and does not arrive: half a schema in a file is no success."""
     WORDS = 'what this command prints could not all be written'
