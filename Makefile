@@ -32,12 +32,13 @@ all: build/cutover
 
 help:
 	@echo 'make                 build/cutover'
-	@echo 'make demo [FAULT=f]  a whole cutover of real MediaWiki on this machine'
-	@echo 'make check           all tests'
+	@echo 'make demo [PLAN=upgrade|stacks] [FAULT=f]  a whole cutover of real MediaWiki on this machine'
+	@echo 'make check           all tests; `tests/run PART...` runs some of tests/parts'
 	@echo 'make soak [N=n]      n seeds of the simulated world'
-	@echo 'make bench           the figures of the README'
+	@echo 'make bench           latency, memory, CPU, the schema gate, the time without edits'
+	@echo 'make judge-bench [WORLDS=n]  the judge on the published cells, next to the oracle and its peers'
 	@echo 'make install PREFIX=/usr/local'
-	@echo 'make size layers tidy analyze fuzz clean'
+	@echo 'make size layers tidy analyze fuzz demo-clean clean'
 
 # --- release ---------------------------------------------------------------
 REL := $(SRC:controller/%.c=build/release/%.o) build/release/main.o
