@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from world import ALL, LOOK, Case, kinds, shift
+from world import ALL, LONG, LOOK, PATIENT, Case, kinds, shift
 
 WORDS = 'nothing is sent to AWS until it can be written: make room on its disk'
 QUIET_S = 4  # the bake below ends within it: without the fault there would be a write
@@ -30,6 +30,7 @@ class FullDisk(Case):
                     pass
             except OSError:
                 pass
+        self.metrics.set()
 
     def stands_still(self, driver):
         """The bake ends, no write follows, and the program waits."""
@@ -38,14 +39,14 @@ class FullDisk(Case):
         self.assertEqual(self.writes(), ['ModifyRule'])
         self.assertIsNone(driver.process.poll(), driver.said())
 
-    def wait_said(self, driver, words, seconds=60):
+    def wait_said(self, driver, words, seconds=LONG):
         end = time.monotonic() + seconds
         while words not in '\n'.join(driver.said()):
             self.assertLess(time.monotonic(), end, '\n'.join(driver.said())[-3000:])
             time.sleep(0.1)
 
     def test_full_before_the_start(self):
-        self.world()
+        self.world_that_waits()
         self.mount('64k')
         self.fill()
         self.expect(1, self.run_it('start', self.plan(LOOK, ALL)), 'full', WORDS)
@@ -54,9 +55,9 @@ class FullDisk(Case):
         self.expect(0, self.run_it('list', '-o', 'json'), '[]')
 
     def test_full_while_it_runs(self):
-        self.world()
+        self.world_that_waits()
         self.mount('2m')
-        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL))
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL, watch=PATIENT))
         self.wait_for_green(25, driver)
         self.fill()
         self.stands_still(driver)
@@ -68,9 +69,9 @@ class FullDisk(Case):
         self.assertNotIn('order', kinds(self.events()))
 
     def test_full_and_rolled_back_afterwards(self):
-        self.world('--fault', 'errors')
+        self.world_that_waits('--fault', 'errors')
         self.mount('2m')
-        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT1M'), ALL))
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT1M'), ALL, watch=PATIENT))
         self.wait_for_green(25, driver)
         self.fill()
         self.stands_still(driver)
@@ -80,9 +81,9 @@ class FullDisk(Case):
 
     def test_full_and_killed(self):
         """What was being written when the process died is not half there."""
-        self.world()
+        self.world_that_waits()
         self.mount('2m')
-        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL))
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL, watch=PATIENT))
         self.wait_for_green(25, driver)
         self.fill()
         self.stands_still(driver)
@@ -94,12 +95,13 @@ class FullDisk(Case):
 
     def test_a_limit_of_file_size(self):
         """Without a disk of our own: the kernel refuses to let the journal grow."""
-        self.world()
-        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL),
+        self.world_that_waits()
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL, watch=PATIENT),
                             preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN), restore_signals=False)
         self.wait_for_green(25, driver)
         resource.prlimit(driver.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-        time.sleep(QUIET_S)
+        self.metrics.set()
+        time.sleep(QUIET_S)  # it cannot say so: its output is a file too
         self.assertEqual(self.writes(), ['ModifyRule'])
         self.assertIsNone(driver.process.poll(), driver.said())
         resource.prlimit(driver.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -108,10 +110,11 @@ class FullDisk(Case):
 
     def test_a_journal_that_is_moved(self):
         """Somebody tidies up in the wrong folder: no change of AWS without a line."""
-        self.world()
-        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL))
+        self.world_that_waits()
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL, watch=PATIENT))
         self.wait_for_green(25, driver)
         os.rename(self.state, self.state + '.old')
+        self.metrics.set()
         self.wait_said(driver, 'the file was moved or removed: nothing is sent to AWS until it is back')
         time.sleep(QUIET_S)
         self.assertEqual(self.writes(), ['ModifyRule'])

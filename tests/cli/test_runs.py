@@ -5,7 +5,7 @@ import re
 import sqlite3
 import subprocess
 
-from world import ALL, CUTOVER, HUP, INT, LOOK, TERM, Case, kinds, shift
+from world import ALL, CUTOVER, HUP, INT, LOOK, PATIENT, TERM, Case, kinds, shift
 
 BAKE = shift(25, 'PT1M')  # stays there until somebody comes
 ASK = {'id': 'ok', 'do': 'approve', 'ask': 'All of it?'}
@@ -59,12 +59,13 @@ class Ends(Case):
         self.assertLess(said.out.index('SOMEBODY ELSE'), said.out.index('ROLLING BACK'))
 
     def test_somebody_else_and_resume(self):
-        self.world()
-        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL, watch={'foreign_grace': 'PT1M'}))
+        self.world_that_waits()
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT3S'), ALL, watch={'foreign_grace': 'PT10M', **PATIENT}))
         self.wait_for_green(25, driver)
         self.somebody_sets(400, 600)
         self.wait_for(lambda ev: 'foreign' in kinds(ev), of=driver)
-        self.expect(0, self.run_it('resume'))
+        self.expect(0, self.run_it('resume', '--no-wait'))
+        self.metrics.set()
         self.expect(0, driver.end(), 'resume ordered by tester')
         self.assertEqual(self.writes(), ['ModifyRule'] * 4)  # ours, theirs, ours again, all of it
 

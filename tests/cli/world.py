@@ -19,6 +19,7 @@ CUTOVER = os.environ.get('CUTOVER', os.path.join(ROOT, 'build', 'asan', 'cutover
 SIMSERVER = os.environ.get('SIMSERVER', os.path.join(ROOT, 'build', 'asan', 'tools', 'simserver'))
 REGION, ACCOUNT, ALARM = 'eu-central-1', '111122223333', 'wiki-errors'
 READS = ('Describe', 'Get', 'List', 'GET ')
+PATIENT = {'blind_after': 'PT10M'}  # watch: for a world_that_waits
 LONG = 120  # seconds: more than anything here may take on a busy machine
 
 LOOK = {'id': 'look', 'do': 'preflight'}
@@ -152,10 +153,17 @@ class Case(unittest.TestCase):
             port = wire.port
         self.env['AWS_ENDPOINT_URL'] = f'http://127.0.0.1:{port}'
 
+    def world_that_waits(self, *options):
+        """Once green has weight there are no metrics, hence no verdict and no next step, until self.metrics is set:
+        what a test does meanwhile it may do slowly."""
+        self.metrics = threading.Event()
+        self.world(*options, edit=lambda action, status, body: (503, b'') if action == 'GetMetricData' and
+                   not self.metrics.is_set() and 'ModifyRule' in self.asked() else None)
+
     def end_world(self):
         self.server.stdin.close()
         self.server.stdout.close()
-        self.server.wait(30)
+        self.server.wait(LONG)
 
     def somebody_sets(self, blue, green):
         """By AWS's own SDK, as a person at the console would."""
