@@ -77,6 +77,8 @@ static void say_judge(const struct plan_watch *w, json_t *list)
 		 w->latency_stat);
 	json_array_foreach(w->metrics, i, m)
 		buf_addf(&what, ", %s", json_str(m, "name", "?"));
+	if (w->probes)
+		buf_addf(&what, ", our own probes (every %s)", said(json_num(w->probes, "every", 0)).text);
 	say(list, "green is BAD when it is worse than blue: errors, %s are compared at every look; a green as good as blue is taken "
 	    "back in %g%% of runs", what.p, 100 * w->tuning.alpha);
 	say(list, "green is BAD when it makes blue sick: blue never was in its past, and gets worse right after two raises");

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/settings.h"
 #include "engine/run.h"
+#include "engine/looks.h"
 #include "judge/sequential.h"
 #include "steps/registry.h"
 
@@ -39,52 +40,29 @@ struct replay {
 
 /* --- the journal's evidence -------------------------------------------------------- */
 
-static double element(const json_t *a, size_t i)
-{
-	const json_t *v = json_array_get(a, i);
-
-	return json_is_number(v) ? json_number_value(v) : -1;
-}
-
 static void take_history(struct replay *r, const json_t *b)
 {
-	struct judge_history *h = &r->history;
-	const struct { const char *key; double *to; } rows[] = {
-		{ "requests", h->requests }, { "errors", h->count[JUDGE_ERRORS] }, { "slow", h->count[JUDGE_SLOW] },
-		{ "half_requests", h->half_requests }, { "half_errors", h->half_count[JUDGE_ERRORS] },
-		{ "half_slow", h->half_count[JUDGE_SLOW] },
-	};
-
 	if (r->has_history)
 		return;
-	for (size_t k = 0; k < COUNT(rows); k++)
-		for (size_t i = 0; i < JUDGE_HISTORY; i++)
-			rows[k].to[i] = fmax(element(json_object_get(b, rows[k].key), i), 0);
+	looks_history(b, &r->history);
 	r->counts_slow = json_yes(b, "counts_slow");
 	r->has_history = true;
 }
 
-/* [colour, period, requests, latency, errors, slow, ...]; null: no datapoint. */
 static void tell(struct replay *r, const json_t *v, int now)
 {
-	struct judge_point p = { .period = (int)fmin(fmax(element(v, 1), -1), 1e9), .requests = element(v, 2),
-				 .latency = element(v, 3) };
-	enum judge_colour c = element(v, 0) > 0 ? JUDGE_GREEN : JUDGE_BLUE;
+	struct judge_point p;
+	enum judge_colour c = looks_point(v, &p);
 
-	for (int m = 0; m < JUDGE_METRICS; m++)
-		p.count[m] = element(v, 4 + (size_t)m);
 	judge_see(&r->was.judge, c, now, &p);
 	judge_see(&r->would.judge, c, now, &p);
 }
 
 static void begin(struct replay *r, int64_t origin)
 {
-	const struct plan_watch *w = &r->run->plan->watch;
-	unsigned metrics = 1U << JUDGE_ERRORS | 1U << (r->counts_slow ? JUDGE_SLOW : JUDGE_LATENCY);
+	unsigned metrics = looks_metrics(&r->run->plan->watch, r->counts_slow);
 	struct judge_stages stages;
 
-	for (size_t i = 0; i < json_array_size(w->metrics) && JUDGE_SLOW + 1 + i < JUDGE_METRICS; i++)
-		metrics |= 1U << (JUDGE_SLOW + 1 + i);
 	plan_stages(r->run->plan, &stages);
 	judge_start(&r->was.judge, &r->was.tune, &stages, &r->history, metrics);
 	judge_start(&r->would.judge, &r->would.tune, &stages, &r->history, metrics);
@@ -101,8 +79,9 @@ static int bounded(const json_t *o, const char *key, int most)
 static bool ask(struct replay *r, const json_t *look)
 {
 	int64_t origin = json_num(look, "origin", 0);
-	int now = bounded(look, "now", 10000000), stage = bounded(look, "stage", JUDGE_STAGES - 1);
+	int now = bounded(look, "now", LOOKS_PERIODS), stage = bounded(look, "stage", JUDGE_STAGES - 1);
 	double weight = json_dbl(look, "weight", 0);
+	struct judge_probes probes;
 	size_t i;
 	json_t *v;
 
@@ -112,6 +91,10 @@ static bool ask(struct replay *r, const json_t *look)
 		begin(r, origin);
 	json_array_foreach(json_object_get(look, "seen"), i, v)
 		tell(r, v, now);
+	if (looks_probes(look, &probes)) {
+		judge_probed(&r->was.judge, &probes);
+		judge_probed(&r->would.judge, &probes);
+	}
 	judge_poll(&r->was.judge, now, stage, weight, &r->was.answer);
 	judge_poll(&r->would.judge, now, stage, weight, &r->would.answer);
 	r->looks++;

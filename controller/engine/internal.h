@@ -20,6 +20,8 @@ struct watch {
 	int64_t looked;        /* wall ms it was made: one older than the weights is of another stage */
 	struct verdict verdict;
 	struct mind *mind;     /* the sequential judge; NULL: none yet */
+	int64_t probe_at;      /* wall ms of the next round of probes; 0: now */
+	size_t probe;          /* which one of the round is next */
 };
 
 struct engine {
@@ -78,6 +80,9 @@ int deadman_disarm(struct engine *en, struct err *e);
 /* watch.c: one look, if it is time; may append `verdict`, `foreign` and `back`. */
 int watch_tick(struct engine *en, int64_t *wake_at, struct err *e);
 
+/* probes.c: asks one of watch.probes, if it is time. */
+int probes_tick(struct engine *en, int64_t *wake_at, struct err *e);
+
 /* evidence.c: what one look sees. evidence_window before, evidence_read into it. */
 int64_t watch_lag_ms(const struct plan_watch *w);
 int64_t evidence_align(int64_t t, int64_t step);
@@ -103,6 +108,8 @@ int mind_period(const struct engine *en, int64_t at);     /* its number; negativ
 int64_t mind_sees_from(const struct engine *en);          /* wall ms: what it wants to be told at this look */
 int64_t mind_sees_until(const struct engine *en);
 void mind_tell(struct engine *en, enum judge_colour c, const struct judge_point *p);
+bool mind_wants_probes(const struct engine *en);
+void mind_probed(struct engine *en, enum judge_colour c, const char *ill); /* ill: with that fact; NULL: well */
 json_t *mind_ask(struct engine *en);                      /* what was asked, for the journal; NULL: it was not time */
 void mind_written(struct engine *en, bool ok);
 void mind_opinion(const struct engine *en, struct opinion *o);

@@ -7,13 +7,13 @@
 #include "engine/internal.h"
 
 #include "base/buf.h"
+#include "engine/looks.h"
 #include "judge/opinion.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define LAST_PERIOD 10000000 /* nineteen years of minutes */
 #define PAST_LEAST 5 /* periods of blue's past without which nothing is compared */
 
 struct mind {
@@ -26,72 +26,19 @@ struct mind {
 	int now, stage;  /* of the look that is under way */
 	struct judge_point told[2][JUDGE_RING];
 	json_t *news;    /* what was told since the last line */
+	struct judge_probes probes; /* the same of our own probes */
+	char ill[200];   /* what green's last failed probe was told */
 	char why_none[200];
 };
 
-static const char *const history_keys[] = { "requests", "errors", "slow", "half_requests", "half_errors", "half_slow" };
-
-static void history_arrays(struct judge_history *h, double *out[COUNT(history_keys)])
-{
-	double *const all[] = { h->requests, h->count[0], h->count[1], h->half_requests, h->half_count[0], h->half_count[1] };
-
-	memcpy(out, all, sizeof all);
-}
-
-/* --- points in the journal ------------------------------------------------------------ */
-
-static json_t *number(double v)
-{
-	if (v < 0)
-		return json_null();
-	return v == floor(v) && v < 1e15 ? json_integer((json_int_t)v) : json_real(v);
-}
-
-/* [colour, period, requests, latency, errors, slow, ...]; null: no datapoint. */
-static json_t *point_json(enum judge_colour c, const struct judge_point *p)
-{
-	json_t *a = json_pack("[i,i,o,o]", (int)c, p->period, number(p->requests), number(p->latency));
-	int last = JUDGE_METRICS;
-
-	while (last > 1 && p->count[last - 1] < 0)
-		last--;
-	for (int m = 0; a && m < last; m++)
-		json_array_append_new(a, number(p->count[m]));
-	return a;
-}
-
-static double element(const json_t *a, size_t i)
-{
-	const json_t *v = json_array_get(a, i);
-
-	return json_is_number(v) ? json_number_value(v) : -1;
-}
-
-static enum judge_colour point_read(const json_t *a, struct judge_point *p)
-{
-	*p = (struct judge_point){ .period = (int)element(a, 1), .requests = element(a, 2), .latency = element(a, 3) };
-	for (int m = 0; m < JUDGE_METRICS; m++)
-		p->count[m] = element(a, 4 + (size_t)m);
-	return element(a, 0) > 0 ? JUDGE_GREEN : JUDGE_BLUE;
-}
-
 /* --- the judge -------------------------------------------------------------------------- */
-
-static unsigned metrics_of(const struct plan_watch *w, const struct past *past)
-{
-	unsigned m = 1U << JUDGE_ERRORS | 1U << (past->slow ? JUDGE_SLOW : JUDGE_LATENCY);
-
-	for (size_t i = 0; i < json_array_size(w->metrics) && JUDGE_SLOW + 1 + i < JUDGE_METRICS; i++)
-		m |= 1U << (JUDGE_SLOW + 1 + i);
-	return m;
-}
 
 static void begin(struct mind *m, const struct plan *p, int64_t origin)
 {
 	struct judge_stages stages;
 
 	plan_stages(p, &stages);
-	judge_start(&m->judge, &p->watch.tuning, &stages, &m->past.h, metrics_of(&p->watch, &m->past));
+	judge_start(&m->judge, &p->watch.tuning, &stages, &m->past.h, looks_metrics(&p->watch, m->past.slow));
 	m->answer = (struct judge_answer){ .kind = VERDICT_HOLD, .excess = 1 };
 	m->origin = origin;
 	m->begun = true;
@@ -116,14 +63,9 @@ struct recall {
 
 static void recall_history(struct mind *m, const json_t *b)
 {
-	double *to[COUNT(history_keys)];
-
 	if (m->has_past)
 		return;
-	history_arrays(&m->past.h, to);
-	for (size_t k = 0; k < COUNT(history_keys); k++)
-		for (size_t i = 0; i < JUDGE_HISTORY; i++)
-			to[k][i] = fmax(element(json_object_get(b, history_keys[k]), i), 0);
+	looks_history(b, &m->past.h);
 	m->past.periods = (size_t)json_num(b, "periods", 0);
 	m->past.worst = json_dbl(b, "worst", 0);
 	m->past.slow = json_yes(b, "counts_slow");
@@ -135,19 +77,22 @@ static void recall_look(struct mind *m, const struct plan *p, const json_t *look
 {
 	int64_t origin = json_num(look, "origin", 0);
 	json_int_t now = json_num(look, "now", -1), stage = json_num(look, "stage", -1);
+	struct judge_probes probes;
 	struct judge_point point;
 	size_t i;
 	json_t *v;
 
-	if (!m->has_past || now < 0 || now > LAST_PERIOD || stage < 0 || stage >= JUDGE_STAGES)
+	if (!m->has_past || now < 0 || now > LOOKS_PERIODS || stage < 0 || stage >= JUDGE_STAGES)
 		return;
 	if (!m->begun || m->origin != origin)
 		begin(m, p, origin);
 	json_array_foreach(json_object_get(look, "seen"), i, v) {
-		enum judge_colour c = point_read(v, &point);
+		enum judge_colour c = looks_point(v, &point);
 
 		tell(m, c, (int)now, &point);
 	}
+	if (looks_probes(look, &probes))
+		judge_probed(&m->judge, &probes);
 	judge_poll(&m->judge, (int)now, (int)stage, json_dbl(look, "weight", 0), &m->answer);
 }
 
@@ -181,25 +126,14 @@ static int recall(struct engine *en, struct err *e)
 
 /* --- blue's past -------------------------------------------------------------------------------- */
 
-static json_t *array_json(const double *v)
-{
-	json_t *a = json_array();
-
-	for (int i = 0; i < JUDGE_HISTORY; i++)
-		json_array_append_new(a, number(v[i]));
-	return a;
-}
-
 static json_t *history_json(struct past *p, int64_t until, int64_t period)
 {
 	json_t *b = json_pack("{s:I, s:I, s:I, s:f, s:b, s:s*}", "until", (json_int_t)until, "period_ms", (json_int_t)period,
 			      "periods", (json_int_t)p->periods, "worst", p->worst, "counts_slow", p->slow, "zone",
 			      p->zone[0] ? p->zone : NULL);
-	double *all[COUNT(history_keys)];
+	autojson json_t *arrays = looks_history_json(&p->h);
 
-	history_arrays(&p->h, all);
-	for (size_t k = 0; k < COUNT(history_keys); k++)
-		json_object_set_new(b, history_keys[k], array_json(all[k]));
+	json_object_update(b, arrays);
 	return b;
 }
 
@@ -307,7 +241,24 @@ void mind_tell(struct engine *en, enum judge_colour c, const struct judge_point 
 	    same_point(&m->told[c][p->period % JUDGE_RING], p))
 		return;
 	tell(m, c, m->now, p);
-	json_array_append_new(m->news, point_json(c, p));
+	json_array_append_new(m->news, looks_point_json(c, p));
+}
+
+bool mind_wants_probes(const struct engine *en)
+{
+	return thinking(en) && en->run->plan->watch.probes;
+}
+
+void mind_probed(struct engine *en, enum judge_colour c, const char *ill)
+{
+	struct mind *m = thinking(en);
+
+	if (!m)
+		return;
+	m->probes.sent[c]++;
+	m->probes.failed[c] += ill != NULL;
+	if (ill && c == JUDGE_GREEN)
+		snprintf(m->ill, sizeof m->ill, "%s", ill);
 }
 
 static double weight_now(const struct run_traffic *t)
@@ -323,12 +274,17 @@ json_t *mind_ask(struct engine *en)
 {
 	struct mind *m = thinking(en);
 	double weight = weight_now(&en->run->traffic);
+	json_t *probes;
 
 	if (!m || !m->due)
 		return NULL;
+	probes = looks_probes_json(&m->probes);
+	if (probes)
+		judge_probed(&m->judge, &m->probes);
+	m->probes = (struct judge_probes){ 0 };
 	judge_poll(&m->judge, m->now, m->stage, weight, &m->answer);
-	return json_pack("{s:I, s:i, s:i, s:f, s:O}", "origin", (json_int_t)m->origin, "now", m->now, "stage", m->stage,
-			 "weight", weight, "seen", m->news);
+	return json_pack("{s:I, s:i, s:i, s:f, s:O, s:o*}", "origin", (json_int_t)m->origin, "now", m->now, "stage", m->stage,
+			 "weight", weight, "seen", m->news, "probes", probes);
 }
 
 /* Before the line is written the judge knows more than the journal; when it
@@ -359,6 +315,7 @@ void mind_opinion(const struct engine *en, struct opinion *o)
 		return;
 	o->judge = &m->judge;
 	o->answer = &m->answer;
+	o->ill = m->ill;
 	o->name[JUDGE_ERRORS] = "errors";
 	o->name[JUDGE_SLOW] = m->past.slow ? "slow answers" : NULL;
 	json_array_foreach(w->metrics, i, v)

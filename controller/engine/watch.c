@@ -225,5 +225,5 @@ int watch_tick(struct engine *en, int64_t *wake_at, struct err *e)
 	}
 	if (w->next < *wake_at)
 		*wake_at = w->next;
-	return 0;
+	return probes_tick(en, wake_at, e);
 }

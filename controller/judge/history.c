@@ -26,8 +26,8 @@ static double take(const double *v, int block, int size)
 	return t;
 }
 
-/* Mean of d and of J over blocks of `size` periods, weighted by errors. */
-static void scale(const struct judge_history *h, int m, int size, double *mean_d, double *mean_j)
+/* Mean of d and of J over blocks of `size` periods, weighted by errors; the weight. */
+static double scale(const struct judge_history *h, int m, int size, double *mean_d, double *mean_j)
 {
 	double weights = 0, ds = 0, js = 0;
 
@@ -44,20 +44,23 @@ static void scale(const struct judge_history *h, int m, int size, double *mean_d
 	}
 	*mean_d = (ds + PRIOR) / (weights + PRIOR);
 	*mean_j = js / (weights + PRIOR);
+	return weights;
 }
 
-void history_dispersion(const struct judge_history *h, const struct judge_tuning *t, int metric, double *clump, double *wander)
+struct judge_dispersion history_dispersion(const struct judge_history *h, const struct judge_tuning *t, int metric)
 {
-	double d1, j1, d2, j2, slope, extra;
+	double d1, j1, d2, j2, slope, extra, known = scale(h, metric, 1, &d1, &j1);
+	struct judge_dispersion d;
 	bool sure;
 
-	scale(h, metric, 1, &d1, &j1);
 	scale(h, metric, BLOCK, &d2, &j2);
 	slope = 1.4 * fmax(d2 - d1, 0) / fmax(j2 - j1, .5);
 	sure = slope > t->wander_sure * sqrt(2.0 * BLOCK / JUDGE_HISTORY) * d1 / fmax(j2 - j1, .5);
 	extra = d1 - 1 - fmin(sure ? slope : 0, .3) * j1;
-	*clump = 1 + (extra > .5 ? t->clump_more * extra : 0);
-	*wander = fmin(sure ? INFLATE * slope : PRIOR_WANDER, 1);
+	d.clump = 1 + (extra > .5 ? t->clump_more * extra : 0);
+	d.wander = fmin(sure ? INFLATE * slope : PRIOR_WANDER, 1);
+	d.shared = known < t->clump_known ? fmax(t->clump_unknown, d.clump) : d.clump;
+	return d;
 }
 
 static int ascending(const void *a, const void *b)

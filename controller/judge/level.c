@@ -145,7 +145,7 @@ static void follow(struct judge_level *l, double n, double x)
 		l->same[g] /= total;
 }
 
-void level_start(struct judge_level *l, const double *requests, const double *errors, int n, double clump, bool all)
+void level_start(struct judge_level *l, const double *requests, const double *errors, int n, const struct judge_dispersion *d, bool all)
 {
 	memset(l, 0, sizeof *l);
 	for (int g = 0; g < JUDGE_LEVELS; g++)
@@ -155,8 +155,9 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 	for (int g = 0; g < JUDGE_LEVELS; g++)
 		l->same[g] = l->usual[g] = .97 * l->usual[g] + .03 / JUDGE_LEVELS;
 	l->excesses = all ? JUDGE_EXCESSES : REFERENCE_EXCESSES;
-	l->power = 1 / clump;
-	l->cap = clump > 1 ? CLUMP_CAP : INFINITY;
+	l->power = 1 / d->clump;
+	l->cap = d->clump > 1 ? CLUMP_CAP : INFINITY;
+	l->shared = d->shared / d->clump;
 	for (int i = n > RECENT && all ? n - RECENT : n; i < n; i++)
 		follow(l, requests[i], errors[i]);
 }
@@ -185,8 +186,16 @@ static double known_count(const struct judge_pair *p, enum judge_colour c)
 	return p->known[c] == PAIR_KNOWN ? p->count[c] : 0;
 }
 
+/* What a period may say against green. Where both colours fail, and nothing is
+ * known of how errors come, they may have come in clumps. */
+static double against(const struct judge_level *l, double more, bool both)
+{
+	return both ? fmin(fmin(more, more / l->shared), CLUMP_CAP) : fmin(more, l->cap);
+}
+
 static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p)
 {
+	bool both = l->shared > 1 && (known_count(p, JUDGE_BLUE) > 0) && known_count(p, JUDGE_GREEN) > 0;
 	double power = l->power * fmin(1, COUNT_CAP / fmax(known_count(p, JUDGE_BLUE) + known_count(p, JUDGE_GREEN), 1));
 
 	k->most = -INFINITY;
@@ -198,7 +207,7 @@ static void likelihood_of(struct likelihood *k, const struct judge_level *l, con
 		for (int d = 0; d < l->excesses; d++) {
 			double w = blue + half_log(l, p, JUDGE_GREEN, power, grid.log_wp[d][g], grid.log_wq[d][g]);
 
-			k->worse[d][g] = fmin(w, k->same[g] + l->cap);
+			k->worse[d][g] = k->same[g] + against(l, w - k->same[g], both);
 			k->most = fmax(k->most, k->worse[d][g]);
 		}
 	}

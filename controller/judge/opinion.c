@@ -142,14 +142,19 @@ static void say_rates(const struct verdict *v, char *out, size_t size)
 
 static double evidence_said(double log_e) { return exp(fmin(log_e, 300)); }
 
-/* What speaks loudest against green: a count, or JUDGE_LATENCY. */
+static double log_of(const struct judge *j, int metric)
+{
+	return metric == JUDGE_PROBES ? j->split_probes.log_e : metric == JUDGE_LATENCY ? j->bet.log_e : j->split[metric].log_e;
+}
+
+/* What speaks loudest against green: a count, JUDGE_LATENCY or JUDGE_PROBES. */
 static int loudest(const struct judge *j)
 {
 	double most = j->log_errors + log(j->tune.error_share), rest = log(1 - j->tune.error_share);
 	int found = JUDGE_ERRORS;
 
-	for (int m = JUDGE_SLOW; m <= JUDGE_LATENCY; m++) {
-		double log_e = (m == JUDGE_LATENCY ? j->bet.log_e : j->split[m].log_e) + rest;
+	for (int m = JUDGE_SLOW; m <= JUDGE_PROBES; m++) {
+		double log_e = log_of(j, m) + rest;
 
 		if (j->metrics >> m & 1 && log_e > most) {
 			most = log_e;
@@ -175,6 +180,21 @@ static void say_counts(const struct judge *j, int metric, char *out, size_t size
 		 n[JUDGE_BLUE]);
 }
 
+static void say_probes(const struct opinion *o, char *out, size_t size)
+{
+	const struct judge_probes *p = &o->judge->probes;
+
+	snprintf(out, size, "green failed %.0f of %.0f, blue %.0f of %.0f; green's last: %.70s", p->failed[JUDGE_GREEN],
+		 p->sent[JUDGE_GREEN], p->failed[JUDGE_BLUE], p->sent[JUDGE_BLUE], o->ill ? o->ill : "");
+}
+
+static const char *name_of(const struct opinion *o, int metric)
+{
+	if (metric >= JUDGE_METRICS)
+		return metric == JUDGE_LATENCY ? "response times" : "probes";
+	return o->name[metric] ? o->name[metric] : "?";
+}
+
 /* "its errors (green fails ..., blue ...)" */
 static void say_loudest(const struct opinion *o, const struct verdict *v, char *out, size_t size)
 {
@@ -183,11 +203,13 @@ static void say_loudest(const struct opinion *o, const struct verdict *v, char *
 
 	if (m == JUDGE_ERRORS)
 		say_rates(v, numbers, sizeof numbers);
+	else if (m == JUDGE_PROBES)
+		say_probes(o, numbers, sizeof numbers);
 	else if (m == JUDGE_LATENCY)
 		snprintf(numbers, sizeof numbers, "green %.0f ms, blue %.0f ms", v->green_latency_ms, v->blue_latency_ms);
 	else
 		say_counts(o->judge, m, numbers, sizeof numbers);
-	snprintf(out, size, "its %.60s (%s)", m == JUDGE_LATENCY ? "response times" : o->name[m] ? o->name[m] : "?", numbers);
+	snprintf(out, size, "its %.60s (%s)", name_of(o, m), numbers);
 }
 
 static bool worse(const struct opinion *o, struct verdict *v)
@@ -285,6 +307,19 @@ static void numbers(const struct opinion *o, struct verdict *v)
 
 static bool is_shared(const struct verdict *v) { return v->kind == VERDICT_HOLD && !strncmp(v->rule, "both-", 5); }
 
+/* What answers nobody is the wiki's trouble, or the probes' own. */
+static bool both_probes(const struct opinion *o, struct verdict *v)
+{
+	const struct judge_probes *p = &o->judge->probes_new;
+
+	for (int c = 0; c < 2; c++)
+		if (p->failed[c] * 2 <= p->sent[c])
+			return false;
+	return verdict_say(v, VERDICT_HOLD, "both-probes", "most probes of both colours fail (green %.0f of %.0f, blue %.0f of %.0f; "
+			   "green's last: %.120s): either the wiki is ill, or they ask for the wrong thing", p->failed[JUDGE_GREEN],
+			   p->sent[JUDGE_GREEN], p->failed[JUDGE_BLUE], p->sent[JUDGE_BLUE], o->ill ? o->ill : "");
+}
+
 /* What the guarded rules left open. A suspicion is told also where they want to see more. */
 static void judge_stage(const struct opinion *o, struct verdict *v)
 {
@@ -293,6 +328,8 @@ static void judge_stage(const struct opinion *o, struct verdict *v)
 	if (!o->judge && v->kind == VERDICT_GOOD)
 		verdict_say(v, VERDICT_HOLD, "no-judge", "%.200s", o->why_none);
 	if (!o->judge || (v->kind != VERDICT_GOOD && !more))
+		return;
+	if (both_probes(o, v))
 		return;
 	if (o->answer->suspicious || (!more && o->answer->kind != VERDICT_GOOD))
 		hold(o, v);

@@ -16,6 +16,7 @@ struct opinion {
 	const struct judge_answer *answer;  /* its newest */
 	const char *why_none;               /* a sentence; "" with a judge */
 	const char *name[JUDGE_METRICS];    /* of what is counted per request, for people; NULL: not watched */
+	const char *ill;                    /* what green's last failed probe was told; "" none */
 };
 
 /* o NULL: the plan has no sequential judge, the guarded rules decide alone. */

@@ -14,10 +14,16 @@ struct judge_pair {
 	enum judge_known { PAIR_KNOWN, PAIR_MISSING, PAIR_UNSEEN } known[2]; /* MISSING: requests without a count, at first sight */
 };
 
+/* How two healthy groups differ: clump >= 1, wander >= 0; `shared` is the clump
+ * that cannot be ruled out where both fail, >= clump. */
+struct judge_dispersion {
+	double clump, wander, shared;
+};
+
 /* The mass that falls on "the fault began in this period". */
 double hazard_spend(struct judge_hazard *h, double weight);
 
-void split_start(struct judge_split *s, double clump, double wander);
+void split_start(struct judge_split *s, const struct judge_dispersion *d);
 /* The same for a fault that is there from the first period on, or not at all: no onset follows. */
 struct judge_split split_begun(const struct judge_split *s);
 void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left);
@@ -26,11 +32,10 @@ void bet_start(struct judge_bet *b);
 void bet_update(struct judge_bet *b, const struct judge_point *blue, const struct judge_point *green, double quantile,
 		double onset, double left);
 
-void level_start(struct judge_level *l, const double *requests, const double *errors, int n, double clump, bool all);
+void level_start(struct judge_level *l, const double *requests, const double *errors, int n, const struct judge_dispersion *d, bool all);
 void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left);
 
-/* How two healthy groups differ: clump >= 1, wander >= 0. */
-void history_dispersion(const struct judge_history *h, const struct judge_tuning *t, int metric, double *clump, double *wander);
+struct judge_dispersion history_dispersion(const struct judge_history *h, const struct judge_tuning *t, int metric);
 double history_usual(const double *requests, const double *errors, int n);
 
 void gate_start(struct judge_gate *g, double usual, double traffic);

@@ -20,17 +20,17 @@
 
 static void start_splits(struct judge *j, const struct judge_history *h)
 {
-	double clump, wander;
+	struct judge_dispersion d = history_dispersion(h, &j->tune, JUDGE_ERRORS);
 
-	history_dispersion(h, &j->tune, JUDGE_ERRORS, &clump, &wander);
-	split_start(&j->split[JUDGE_ERRORS], clump, wander);
-	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, clump, j->tune.early > 0);
+	split_start(&j->split[JUDGE_ERRORS], &d);
+	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, &d, j->tune.early > 0);
 	j->noisy = j->split[JUDGE_ERRORS].ratio_min > NOISY;
-	history_dispersion(h, &j->tune, JUDGE_SLOW, &clump, &wander);
+	d = history_dispersion(h, &j->tune, JUDGE_SLOW);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
-		split_start(&j->split[m], clump, wander);
+		split_start(&j->split[m], &d);
 	j->cold = split_begun(&j->split[JUDGE_SLOW]);
 	bet_start(&j->bet);
+	split_start(&j->split_probes, &(struct judge_dispersion){ .clump = 1, .shared = 1 });
 }
 
 void judge_start(struct judge *j, const struct judge_tuning *t, const struct judge_stages *s,
@@ -45,7 +45,7 @@ void judge_start(struct judge *j, const struct judge_tuning *t, const struct jud
 		j->point[0][i].period = j->point[1][i].period = -1;
 	j->hazard = (struct judge_hazard){ .left = 1, .first = t->hazard_first, .slow = t->hazard_slow,
 					   .raise = s->automatic ? t->hazard_auto : t->hazard_stage };
-	j->hazard_early = j->hazard_speed = j->hazard;
+	j->hazard_early = j->hazard_speed = j->hazard_probes = j->hazard;
 	start_splits(j, h);
 	for (int i = JUDGE_HISTORY - 30; i < JUDGE_HISTORY; i++)
 		j->traffic += h->requests[i] / 30;
@@ -83,6 +83,20 @@ void judge_see(struct judge *j, enum judge_colour c, int now, const struct judge
 	for (int m = 0; m < JUDGE_METRICS; m++)
 		if (watched(j, m) && in->count[m] >= 0)
 			p->count[m] = bounded(in->count[m], p->requests);
+}
+
+void judge_probed(struct judge *j, const struct judge_probes *p)
+{
+	struct judge_pair pair = { .requests = { 0 } };
+	double onset = hazard_spend(&j->hazard_probes, j->polled > 0 ? j->weight[(j->polled - 1) % JUDGE_RING] : 0);
+
+	for (int c = 0; c < 2; c++) {
+		j->probes_new.sent[c] = pair.requests[c] = bounded(p->sent[c], 1e6);
+		j->probes_new.failed[c] = pair.count[c] = bounded(p->failed[c], pair.requests[c]);
+		j->probes.sent[c] += pair.requests[c];
+		j->probes.failed[c] += pair.count[c];
+	}
+	split_update(&j->split_probes, &pair, onset, j->hazard_probes.left);
 }
 
 static const struct judge_point *point_of(const struct judge *j, enum judge_colour c, int period)
@@ -256,6 +270,8 @@ static void combine(struct judge *j, double level)
 			j->log_e = log_sum(j->log_e, j->split[m].log_e + rest);
 	if (watched(j, JUDGE_LATENCY))
 		j->log_e = log_sum(j->log_e, j->bet.log_e + rest);
+	if (watched(j, JUDGE_PROBES))
+		j->log_e = log_sum(j->log_e, j->split_probes.log_e + rest);
 }
 
 /* --- the answer ------------------------------------------------------------------------ */

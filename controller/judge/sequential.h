@@ -30,6 +30,7 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 #define JUDGE_ERRORS 0
 #define JUDGE_SLOW 1
 #define JUDGE_LATENCY JUDGE_METRICS /* bit of the percentile */
+#define JUDGE_PROBES (JUDGE_METRICS + 1) /* bit of our own probes */
 #define JUDGE_STAKES 4
 #define JUDGE_RATIOS 9
 #define JUDGE_LEVELS 44
@@ -41,7 +42,8 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 struct judge_tuning {
 	double alpha, beta, beta_last, harm, harm_auto, harm_first, react, observe, error_share, level_share, suspect;
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
-	double gate_floor, gate_cap, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, fine, warm, clump_more, wander_sure;
+	double gate_floor, gate_cap, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, fine, warm;
+	double clump_more, clump_unknown, clump_known, wander_sure;
 	double early, window;
 	double growth, weight_min, hold_back, half, dwell, bake, stuck, retreat;
 	double quantile;
@@ -83,6 +85,7 @@ struct judge_hazard {
  * See split.c. */
 struct judge_split {
 	double clump, wander; /* dispersion of healthy groups: factor, variance of the log ratio */
+	double shared;        /* clumping that is feared besides, where both colours fail: factor */
 	double ratio_min;     /* ratios below are what healthy groups show */
 	double prior[JUDGE_RATIOS], log_ratio[JUDGE_RATIOS];
 	double log_e;
@@ -101,6 +104,7 @@ struct judge_level {
 	double worse[JUDGE_EXCESSES][JUDGE_LEVELS]; /* joint with "green is worse since some onset", relative to `same` */
 	int excesses;                /* how many of the excess rates are in use */
 	double power, cap;           /* of the likelihood, for clumped errors */
+	double shared;               /* divides what a period says in which both colours fail */
 	double log_e;
 };
 
@@ -119,6 +123,10 @@ struct judge_point { /* one period of one colour */
 	double latency;                 /* the percentile, any unit; not above 0: none */
 };
 
+struct judge_probes { /* our own requests, as many of either colour */
+	double sent[2], failed[2];
+};
+
 struct judge_auto { /* weights of its own */
 	double weight;
 	int since, baked, stuck;
@@ -132,10 +140,13 @@ struct judge {
 	double weight[JUDGE_RING];      /* in force during period k, at k % JUDGE_RING */
 	bool done[JUDGE_RING], early[JUDGE_RING]; /* judged; its other counts than errors were */
 	int polled;                     /* the last poll; -1: none */
-	unsigned metrics;               /* bit m: count m is judged; bit JUDGE_LATENCY: the percentile is */
-	struct judge_hazard hazard, hazard_early, hazard_speed; /* of errors; of a plan's metrics; of slowness, which begins warm */
+	unsigned metrics;               /* bit m: count m is judged; bits JUDGE_LATENCY, JUDGE_PROBES: these are */
+	struct judge_hazard hazard, hazard_early, hazard_speed, hazard_probes; /* of errors; of a plan's metrics; of slowness, which
+										  begins warm; of our own probes */
 	struct judge_split split[JUDGE_METRICS];
 	struct judge_bet bet;
+	struct judge_split split_probes;
+	struct judge_probes probes, probes_new; /* all; those of the last call */
 	struct judge_split cold;        /* slow requests of the periods that are forgiven: reason to wait, none to go back */
 	struct judge_level level;
 	bool noisy;                     /* healthy groups differ too much for the level to be compared */
@@ -169,6 +180,8 @@ void judge_start(struct judge *j, const struct judge_tuning *t, const struct jud
  * it is missing later. Nonsense (negative, not finite, more counted than
  * requested) is bounded here. */
 void judge_see(struct judge *j, enum judge_colour c, int now, const struct judge_point *p);
+/* Probes whose answers came since the last call: each counts once. */
+void judge_probed(struct judge *j, const struct judge_probes *p);
 /* `weight`: green's during period now-1; `stage`: index into stages. */
 void judge_poll(struct judge *j, int now, int stage, double weight, struct judge_answer *a);
 #endif

@@ -28,12 +28,12 @@ static const double prior[JUDGE_RATIOS] = { .28, .12, .16, .12, .10, .08, .06, .
 #define RATIO_KEPT 100    /* ratios from here on are always asked for */
 #define CLUMP_CAP 2.0     /* log evidence one period may add when errors come in clumps */
 
-void split_start(struct judge_split *s, double clump, double wander)
+void split_start(struct judge_split *s, const struct judge_dispersion *d)
 {
 	double total = 0;
 
-	*s = (struct judge_split){ .clump = clump, .wander = wander };
-	s->ratio_min = exp(fmin(WANDER_SDS * sqrt(wander), WANDER_MOST));
+	*s = (struct judge_split){ .clump = d->clump, .wander = d->wander, .shared = d->shared / d->clump };
+	s->ratio_min = exp(fmin(WANDER_SDS * sqrt(d->wander), WANDER_MOST));
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
 		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? prior[i] : 0;
 		s->log_ratio[i] = -INFINITY;
@@ -57,12 +57,15 @@ void split_update(struct judge_split *s, const struct judge_pair *p, double onse
 	double green = p->count[JUDGE_GREEN], total = green + p->count[JUDGE_BLUE];
 	double share = p->requests[JUDGE_GREEN] / fmax(p->requests[JUDGE_GREEN] + p->requests[JUDGE_BLUE], 1);
 	double divisor = s->clump + s->wander * total * share * (1 - share);
+	bool both = s->shared > 1 && green > 0 && green < total;
 	double sum = log(left);
 
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
 		double l = (green * log(ratio[i]) - total * log(ratio[i] * share + 1 - share)) / divisor;
 
-		if (s->clump > 1)
+		if (both)
+			l = fmin(l, l / s->shared);
+		if (s->clump > 1 || both)
 			l = fmin(l, CLUMP_CAP);
 		s->log_ratio[i] = log_sum(s->log_ratio[i], log(onset * s->prior[i])) + l;
 		sum = log_sum(sum, s->log_ratio[i]);

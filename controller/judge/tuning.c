@@ -36,6 +36,8 @@ static const struct judge_tunable rows[] = {
 	{ "fine", AT(fine), 1, 0, 0, 1, "1: twice as many excess rates in the gate" },
 	{ "warm", AT(warm), 5, 0, 0, 1000, "periods after green's first request in which slowness is forgiven: caches are cold" },
 	{ "clump_more", AT(clump_more), 1.6, 1, 1, 10, "factor on the clumping that history shows: a short history shows too little" },
+	{ "clump_unknown", AT(clump_unknown), 9, 1, 1, 100, "clumping feared where both colours fail and history has too few errors to show any" },
+	{ "clump_known", AT(clump_known), 20, 20, 0, 1e6, "errors in one period with others, in all of history, that are enough to show it" },
 	{ "wander_sure", AT(wander_sure), 3, 2, 0, 10, "deviations from which on two zones' ratio is said to wander" },
 	{ "early", AT(early), 1, 0, 0, 1, "1: judge green's errors before blue's are final" },
 	{ "window", AT(window), 9, 9, 2, JUDGE_RING - 1, "periods back that may still become final" },

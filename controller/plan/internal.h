@@ -82,6 +82,9 @@ json_t *plan_document(struct reader *r, const char *what);
 /* --- stages.c */
 void stages_tune(struct plan *p); /* a step's own harm budget is the judge's */
 
+/* --- doors.c */
+void probes_check(struct reader *r);
+
 /* --- check.c: what no table can say */
 void plan_check(struct reader *r, const json_t *watch); /* watch: as its tables read it */
 void plan_check_names(struct reader *r); /* name, region and account of r->plan */

@@ -95,6 +95,7 @@ static void fill_watch(struct plan_watch *w, const json_t *o)
 	w->alarms = json_incref(json_object_get(o, "alarms"));
 	w->waived = json_incref(json_object_get(o, "waived"));
 	w->metrics = json_incref(json_object_get(o, "metrics"));
+	w->probes = json_incref(json_object_get(o, "probes"));
 }
 
 static void fill_deadman(struct plan_deadman *d, const json_t *o)
@@ -401,6 +402,7 @@ void plan_free(struct plan *p)
 	json_decref(p->watch.alarms);
 	json_decref(p->watch.waived);
 	json_decref(p->watch.metrics);
+	json_decref(p->watch.probes);
 	json_decref(p->call);
 	json_decref(p->env);
 	json_decref(p->lines);

@@ -42,6 +42,7 @@ struct plan_watch {
 	bool sequential;              /* green is compared with blue at every look (judge/sequential.h) */
 	struct judge_tuning tuning;
 	int slow_ms;                  /* slower answers are counted; 0: latency_stat is judged instead */
+	json_t *probes;               /* {"url","every","blue","green",...}: our own requests to both colours; NULL: none */
 	json_t *metrics;              /* [{"name","namespace","metric","blue":{dimension: value},"green","always"}] */
 };
 
@@ -91,6 +92,11 @@ void plan_errors_print(const struct plan_errors *errs, const char *file, struct 
 /* For validate(): key is a parameter of s, or NULL for the step itself. */
 void plan_bad(struct plan_errors *errs, const struct plan *p, const struct step *s, const char *key,
 	      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* "https://host" without a path, or something that a step's output will make one. */
+bool plan_is_base_url(const char *url);
+/* A header that a plan may add to a request: not Host, which the URL says. */
+bool plan_is_header(const char *name);
 
 const struct step *plan_step(const struct plan *p, const char *id); /* NULL: none */
 /* A copy of params with every ${step.output} replaced from outputs

@@ -67,6 +67,35 @@ static const struct param metric_fields[] = {
 	{ 0 },
 };
 
+#define DOOR_HEADERS 8 /* as mediawiki/ask.h counts them */
+static const struct param door_fields[] = {
+	{ .name = "through", .type = PARAM_STRING,
+	  .about = "\"host:port\" to connect to instead, mostly the load balancer's test listener; TLS name and Host stay" },
+	{ .name = "headers", .type = PARAM_MAP, .max = DOOR_HEADERS,
+	  .about = "request headers, such as the one the test listener tells colours by: {\"X-MW-Color\": \"green\"}" },
+	{ 0 },
+};
+
+static const struct section probes_sections[] = {
+	{ .name = "blue", .about = "how blue is reached", .required = true, .shape = { .fields = door_fields } },
+	{ .name = "green", .about = "how green is reached; may name outputs of earlier steps", .required = true,
+	  .shape = { .fields = door_fields } },
+	{ 0 },
+};
+
+static const struct param probes_fields[] = {
+	{ .name = "url", .type = PARAM_STRING, .required = true,
+	  .about = "the wiki as its users name it: \"https://wiki.example.org\", no path" },
+	{ .name = "every", .type = PARAM_DURATION, .def = "\"PT20S\"", .min = SECOND, .max = 10 * MINUTE,
+	  .about = "time between two rounds; a round asks each thing of both colours" },
+	{ .name = "paths", .type = PARAM_STRINGS, .def = "[]", .max = 10, .about = "what is read: \"/wiki/Main_Page\"; it must answer 200" },
+	{ .name = "search", .type = PARAM_STRING, .about = "words that are searched for; no hits are an answer too" },
+	{ .name = "sandbox", .type = PARAM_STRING,
+	  .about = "a page that may be overwritten each time, without an account: \"Project:Sandbox/cutover\"" },
+	{ .name = "scripts", .type = PARAM_STRING, .def = "\"\"", .about = "where api.php is: \"/w\" ($wgScriptPath)" },
+	{ 0 },
+};
+
 static const struct section watch_sections[] = {
 	{ .name = "catastrophic", .about = "hard limit in one closed period", .always = true,
 	  .shape = { .fields = catastrophic_fields } },
@@ -76,6 +105,8 @@ static const struct section watch_sections[] = {
 	  .shape = { .fields = errors_fields } },
 	{ .name = "latency", .about = "which response times are slow", .always = true,
 	  .shape = { .fields = latency_fields } },
+	{ .name = "probes", .about = "requests of our own to both colours, while green has weight; failures are judged as errors are",
+	  .shape = { .fields = probes_fields, .sections = probes_sections } },
 	{ 0 },
 };
 

@@ -86,6 +86,13 @@ static void find_action(const struct http_req *q, struct ask *k)
 	snprintf(k->action, sizeof k->action, "%s", dot ? dot + 1 : ask_field(k, "Action"));
 }
 
+static bool is_form(const struct http_req *q)
+{
+	const char *type = ask_head(q, "content-type");
+
+	return q->body && type && !strncasecmp(type, "application/x-www-form-urlencoded", 33);
+}
+
 /* k->protocol is set before; -1: not readable. */
 int ask_open(const struct http_req *q, struct ask *k)
 {
@@ -95,7 +102,7 @@ int ask_open(const struct http_req *q, struct ask *k)
 	if (k->protocol == JSON || k->protocol == REST)
 		if (open_json(q, k))
 			return -1;
-	k->text = k->protocol == QUERY ? xstrndup(q->body ? q->body : "", q->nbody) : xstrdup(k->query);
+	k->text = k->protocol == QUERY || is_form(q) ? xstrndup(q->body ? q->body : "", q->nbody) : xstrdup(k->query);
 	split_form(k);
 	find_action(q, k);
 	return 0;

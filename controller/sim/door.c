@@ -139,7 +139,8 @@ static int refuse_text(struct http_res *out)
 static void fill(struct say *a, struct http_res *out)
 {
 	out->status = a->status;
-	out->head = a->error ? xasprintf("Content-Type: %s\r\nx-amzn-ErrorType: %s\r\n", a->type, a->error) :
+	out->head = a->failed ? xasprintf("Content-Type: %s\r\nMediaWiki-API-Error: %s\r\n", a->type, a->failed) :
+		    a->error ? xasprintf("Content-Type: %s\r\nx-amzn-ErrorType: %s\r\n", a->type, a->error) :
 			       xasprintf("Content-Type: %s\r\n", a->type);
 	out->nbody = a->body.len;
 	out->body = buf_take(&a->body);

@@ -50,6 +50,12 @@ static void api_errors(struct sim *s)
 		s->side[GREEN].api = 0.02;
 }
 
+static void edits(struct sim *s)
+{
+	if (strikes(s))
+		s->side[GREEN].edits_fail = true;
+}
+
 static void slow(struct sim *s)
 {
 	if (strikes(s))
@@ -115,6 +121,8 @@ static const struct fault faults[] = {
 	{ { "few-errors", "green fails 2 % of its requests from 25 % traffic on", 3 }, NULL, few_errors, false },
 	{ { "api-errors", "green answers 2 % of its requests with an API error and HTTP 200, which metric ApiErrors of Wiki counts",
 	    3 }, NULL, api_errors, false },
+	{ { "edits", "green answers every edit with an API error and HTTP 200 from 25 % traffic on, which only probes notice", 3 },
+	  NULL, edits, false },
 	{ { "slow-leak", "green fails 1 % more of its requests with every minute it has traffic", 3 }, NULL,
 	  slow_leak, true },
 	{ { "slow", "green takes ten times as long from 25 % traffic on", 3 }, NULL, slow, false },

@@ -15,8 +15,13 @@ static bool ends_with_8443(const char *host)
 	return colon && !strcmp(colon, ":8443");
 }
 
+/* The test listener tells colours by this header; without it, and by the names of labs, all there is green's. */
 static int who_answers(struct sim *s, const struct ask *k)
 {
+	const char *color = ask_head(k->http, "X-MW-Color");
+
+	if (color)
+		return strcmp(color, "blue") ? GREEN : BLUE;
 	if (ends_with_8443(k->host) || ends_with_8443(k->http->connect_to) || strstr(k->host, "test"))
 		return GREEN;
 	return dice_real(&s->net_dice) < green_share(&s->live) ? GREEN : BLUE;
@@ -72,13 +77,43 @@ static void say_html(struct say *a, const struct side *c)
 		  "<div id=\"footer\">Powered by MediaWiki</div></body></html>\n", c->version);
 }
 
+/* An API failure: HTTP 200, a header and a document that names it (ApiMain.php). */
+static void say_failed(struct say *a, const char *code)
+{
+	a->failed = code;
+	say_json(a, json_pack("{s:{s:s,s:s}}", "error", "code", code, "info", "simulated"));
+}
+
+static void say_edit(struct sim *s, const struct ask *k, struct say *a, const struct side *c)
+{
+	if (strcmp(ask_field(k, "token"), "+\\"))
+		return say_failed(a, "badtoken");
+	if (s->db.locked)
+		return say_failed(a, "readonly");
+	if (c->edits_fail)
+		return say_failed(a, "internal_api_error_DBQueryError");
+	say_json(a, json_pack("{s:{s:s,s:s,s:i}}", "edit", "result", "Success", "title", ask_field(k, "title"), "newrevid", 43));
+}
+
+static void say_api(struct sim *s, const struct ask *k, struct say *a, const struct side *c)
+{
+	if (strstr(k->query, "meta=tokens"))
+		say_json(a, json_pack("{s:{s:{s:s}}}", "query", "tokens", "csrftoken", "+\\"));
+	else if (strstr(k->query, "list=search"))
+		say_json(a, json_pack("{s:{s:[{s:s}]}}", "query", "search", "title", "Main Page"));
+	else if (!strcmp(ask_field(k, "action"), "edit"))
+		say_edit(s, k, a, c);
+	else
+		say_siteinfo(s, a, c);
+}
+
 static void say_page(struct sim *s, const struct ask *k, struct say *a, const struct side *c)
 {
 	a->type = "application/json; charset=utf-8";
 	if (!strcmp(k->http->method, "POST") && !strstr(k->path, "api.php"))
 		say_plain(a, 200, "application/json", "{}"); /* somebody's hook */
 	else if (strstr(k->path, "/api.php"))
-		say_siteinfo(s, a, c);
+		say_api(s, k, a, c);
 	else if (strstr(k->path, "/rest.php/v1/page/"))
 		say_source(a);
 	else if (!*k->path || !strcmp(k->path, "/") || strstr(k->path, "/index.php") || strstr(k->path, "/wiki/") ||

@@ -46,6 +46,7 @@ struct side {
 	int ntargets;
 	double errors, slowness;  /* share of requests; factor on latency */
 	double api;               /* share of requests with an API error, which is HTTP 200 */
+	bool edits_fail;          /* the same for every edit */
 	int64_t since;            /* when the data plane first gave it weight; 0: not yet */
 	uint64_t answered;        /* of the wiki's requests: its caches warm up */
 	char service[128];        /* ECS; "": any with the colour's name in it */
@@ -205,6 +206,7 @@ struct say {
 	int status;
 	struct buf body;
 	const char *type, *ns, *error;    /* error: its code, for the header of JSON answers */
+	const char *failed;               /* MediaWiki's API did: what it names in its header */
 	int64_t took_ms;                  /* beyond the network's own */
 };
 int ask_open(const struct http_req *q, struct ask *k);

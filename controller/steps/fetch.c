@@ -5,7 +5,6 @@
 #include "plan/plan.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define ANSWER_MAX ((size_t)4 << 20)
 
@@ -46,14 +45,6 @@ int fetch_through(struct step_run *r, const char *path, const char *through, str
 	return http_send(r->http, &q, a, e) ? err_wrap(e, "GET %.200s", url) : 0;
 }
 
-static bool is_base(const char *url)
-{
-	const char *host = !strncmp(url, "https://", 8) ? url + 8 : !strncmp(url, "http://", 7) ? url + 7 : "";
-	size_t n = strcspn(host, "/?#");
-
-	return strstr(url, "${") || (n && (!host[n] || !strcmp(host + n, "/")));
-}
-
 static void check_paths(const struct step *s, const struct plan *p, struct plan_errors *errs)
 {
 	size_t i;
@@ -64,15 +55,13 @@ static void check_paths(const struct step *s, const struct plan *p, struct plan_
 			plan_bad(errs, p, s, "paths", "\"%.60s\" must begin with a slash", json_string_value(v));
 }
 
-/* RFC 9110: field names are tokens; who the request is for is said by url. */
 static void check_headers(const struct step *s, const struct plan *p, struct plan_errors *errs)
 {
-	static const char token[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	const char *name;
 	json_t *v;
 
 	json_object_foreach(json_object_get(s->params, "headers"), name, v)
-		if (!*name || name[strspn(name, token)] || !strcasecmp(name, "host"))
+		if (!plan_is_header(name))
 			plan_bad(errs, p, s, "headers", "\"%.60s\" is not a header that may be sent here", name);
 }
 
@@ -80,7 +69,7 @@ void fetch_validate(const struct step *s, const struct plan *p, struct plan_erro
 {
 	const char *through = json_str(s->params, "through", NULL);
 
-	if (!is_base(json_str(s->params, "url", "")))
+	if (!plan_is_base_url(json_str(s->params, "url", "")))
 		plan_bad(errs, p, s, "url", "must be \"https://host\" or \"http://host\" without a path");
 	if (through && !strchr(through, ':') && !strstr(through, "${"))
 		plan_bad(errs, p, s, "through", "must be \"host:port\"");

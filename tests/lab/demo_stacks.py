@@ -109,7 +109,7 @@ class StackedLab(labs.Lab):
         self.guard.policies['controller'] = [p['PolicyDocument'] for p in role['Policies']]
         self.wiki_env.update(
             WIKI_RULE=self.rule, WIKI_BLUE_GROUP=self.blue, WIKI_CLUSTER=out['platform']['ClusterName'],
-            WIKI_BLUE_SERVICE=out['blue']['ServiceName'], WIKI_BLUE='mw-lab-blue', WIKI_GREEN='mw-lab-green',
+            WIKI_BLUE_SERVICE=out['blue']['ServiceName'], WIKI_BLUE='mw-lab-blue', WIKI_PROBES='PT3S', WIKI_GREEN='mw-lab-green',
             WIKI_STACK_ROLE=out['controller']['StackRoleArn'], WIKI_DEADMAN_ROLE=out['controller']['DeadmanRoleArn'],
             WIKI_ALARM=out['edge']['NoAnswerAlarmName'], WIKI_TEMPLATE=url, WIKI_NEXT_RELEASE=self.wiki.green,
             WIKI_NEXT_IMAGE=image + GREEN, WIKI_URL=self.wiki.server, WIKI_TEST=f"127.0.0.1:{self.plane.ports['test']}",

@@ -469,6 +469,37 @@ static void an_interval_of_nothing_is_everything(void **unused)
 	assert_true(r.low <= 0 && r.high >= 1);
 }
 
+/* Probes alone, one of each colour a period: the poll at which they are too much; 0: never. */
+static int probed(double green, double blue)
+{
+	struct judge_stages stages = { .n = 2, .weight = { GREEN, 1 } };
+	struct judge_history h;
+	struct judge_tuning t;
+	struct judge_answer a;
+	struct judge j;
+
+	even_history(&h, 400, .01);
+	judge_tuning_usual(&t);
+	judge_start(&j, &t, &stages, &h, 1U << JUDGE_PROBES);
+	for (int now = 1; now <= PERIODS; now++) {
+		judge_probed(&j, &(struct judge_probes){ .sent = { 1, 1 }, .failed = { blue, green } });
+		judge_poll(&j, now, 0, GREEN, &a);
+		if (a.kind == VERDICT_BAD)
+			return now;
+	}
+	return 0;
+}
+
+static void some_ten_probes_that_only_green_fails_are_bad(void **unused)
+{
+	(void)unused;
+	assert_in_range(probed(1, 0), 8, 12);
+	assert_int_equal(probed(0, 1), 0);
+	assert_int_equal(probed(1, 1), 0);
+	assert_int_equal(probed(0, 0), 0);
+	assert_int_equal(probed(NAN, NAN), 0);
+}
+
 static void every_setting_has_bounds_and_they_hold(void **unused)
 {
 	const struct judge_tunable *row;
@@ -506,6 +537,7 @@ int main(void)
 		cmocka_unit_test(no_input_makes_it_lose_its_mind),
 		cmocka_unit_test(an_interval_holds_its_rate_at_every_look),
 		cmocka_unit_test(an_interval_of_nothing_is_everything),
+		cmocka_unit_test(some_ten_probes_that_only_green_fails_are_bad),
 		cmocka_unit_test(every_setting_has_bounds_and_they_hold),
 		cmocka_unit_test(a_judged_metric_takes_little_room),
 	};

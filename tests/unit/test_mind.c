@@ -19,6 +19,11 @@
 #define JUDGED ",\"judge\":{\"harm\":200}"
 #define API ",\"metrics\":[{\"name\":\"API errors\",\"namespace\":\"Wiki\",\"metric\":\"ApiErrors\",\"blue\":{\"Colour\":\"blue\"},\"green\":{\"Colour\":\"green\"}}]"
 
+#define DOORS "\"url\":\"https://wiki.example.org\",\"every\":\"PT15S\",\"scripts\":\"/w\"," \
+	"\"blue\":{\"headers\":{\"X-MW-Color\":\"blue\"}},\"green\":{\"headers\":{\"X-MW-Color\":\"green\"}}"
+#define PROBES ",\"probes\":{\"paths\":[\"/wiki/Main_Page\"],\"search\":\"main page\",\"sandbox\":\"Project:Sandbox/cutover\"," DOORS "}"
+#define ODD_PROBES ",\"probes\":{\"paths\":[\"/nowhere\"]," DOORS "}"
+
 static const struct sim_opts busy = { .seed = 11, .requests_per_s = 100 };
 
 /* --- the journal, judged again --------------------------------------------------------- */
@@ -55,7 +60,8 @@ static void take_past(struct again *x, const json_t *b)
 
 static void take_look(struct again *x, const json_t *b, const json_t *look)
 {
-	unsigned others = ((1U << json_array_size(x->plan->watch.metrics)) - 1) << 2;
+	unsigned others = ((1U << json_array_size(x->plan->watch.metrics)) - 1) << 2 | (x->plan->watch.probes ? 1U << JUDGE_PROBES : 0);
+	const json_t *probes = json_object_get(look, "probes");
 	struct judge_stages stages;
 	size_t i;
 	json_t *p;
@@ -73,6 +79,8 @@ static void take_look(struct again *x, const json_t *b, const json_t *look)
 			point.count[m] = at(p, 4 + m);
 		judge_see(&x->judge, at(p, 0) > 0 ? JUDGE_GREEN : JUDGE_BLUE, (int)json_num(look, "now", 0), &point);
 	}
+	if (probes)
+		judge_probed(&x->judge, &(struct judge_probes){ { at(probes, 2), at(probes, 0) }, { at(probes, 3), at(probes, 1) } });
 	judge_poll(&x->judge, (int)json_num(look, "now", 0), (int)json_num(look, "stage", 0), json_dbl(look, "weight", 0), &x->answer);
 	x->looks++;
 	x->wrong += fabs(x->answer.log_e - json_dbl(json_object_get(b, "evidence"), "log_e", -1)) > 1e-9;
@@ -185,6 +193,120 @@ static void errors_that_are_http_200_are_found(void **state)
 	life_over(r);
 	r = life_with(NULL, JUDGED, LOOK LADDER, &world); /* nobody looks: nobody sees */
 	life_to(r, RUN_PROMOTED);
+	life_over(r);
+}
+
+/* --- probes --- */
+
+static struct {
+	int asked[2], edits[2], locked;
+} probed;
+
+static void count_probes(struct rig *r, const struct http_req *q)
+{
+	for (size_t i = 0; i < q->nhead; i++) {
+		bool color = !strcmp(q->head[i].k, "X-MW-Color"), green = color && !strcmp(q->head[i].v, "green");
+
+		probed.asked[green] += color;
+		probed.edits[green] += color && !strcmp(q->method, "POST");
+	}
+	(void)r;
+}
+
+static struct rig *probe(const char *watch, const char *fault)
+{
+	const struct sim_opts world = { .seed = 11, .requests_per_s = 100, .fault = fault };
+	struct rig *r = life_with(NULL, watch, LOOK LADDER, &world);
+
+	memset(&probed, 0, sizeof probed);
+	r->ask = count_probes;
+	return r;
+}
+
+static void probes_ask_both_colours_alike(void **state)
+{
+	struct rig *r = probe(JUDGED PROBES, NULL);
+
+	(void)state;
+	life_to(r, RUN_PROMOTED);
+	assert_true(probed.asked[1] > 100);
+	assert_in_range(probed.asked[1] - probed.asked[0] + 8, 0, 16);
+	assert_true(probed.edits[0] > 20 && probed.edits[1] > 20);
+	assert_same_again(r, 15);
+	life_over(r);
+}
+
+/* HTTP 200, and too few of all requests for any counter. */
+static void edits_that_fail_are_found_by_probes_alone(void **state)
+{
+	struct rig *r = probe(JUDGED PROBES, "edits");
+
+	(void)state;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, "worse than blue, by its probes (green failed");
+	assert_why(r, "editing Project:Sandbox/cutover");
+	assert_same_again(r, 5);
+	life_over(r);
+	r = probe(JUDGED, "edits");
+	life_to(r, RUN_PROMOTED);
+	assert_int_equal(probed.asked[0] + probed.asked[1], 0);
+	life_over(r);
+}
+
+/* Whoever takes over knows what the probes of the dead one were told. */
+static void probes_survive_their_sender(void **state)
+{
+	struct rig *r = probe(JUDGED PROBES, "edits");
+
+	(void)state;
+	for (uint64_t n = 120; n < 260; n += 23) {
+		r->dead = 0;
+		r->how = RIG_AFTER;
+		r->die_at = n;
+		if (rig_process(r) != 1)
+			break;
+	}
+	r->dead = 0;
+	r->how = RIG_LIVE;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_true(r->processes > 4);
+	assert_same_again(r, 5);
+	life_over(r);
+}
+
+/* What answers neither colour says nothing against green; a person is called, and nothing is promoted. */
+static void probes_that_fail_everywhere_hold(void **state)
+{
+	struct rig *r = probe(JUDGED ODD_PROBES, NULL);
+	autojson json_t *call = NULL;
+
+	(void)state;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, "most probes of both colours fail");
+	call = line(r, "call", 1);
+	assert_non_null(strstr(json_str(call, "why", ""), "reading /nowhere: it answered 404"));
+	assert_same_again(r, 5);
+	life_over(r);
+}
+
+static void lock_green(struct rig *r, const struct http_req *q, struct http_res *a)
+{
+	(void)r;
+	if (strcmp(q->method, "POST") || !q->body || !strstr(q->body, "action=edit"))
+		return;
+	probed.locked++;
+	free(a->head);
+	a->head = xstrdup("MediaWiki-API-Error: readonly\r\n");
+}
+
+static void a_locked_wiki_has_not_failed(void **state)
+{
+	struct rig *r = probe(JUDGED PROBES, NULL);
+
+	(void)state;
+	r->heard = lock_green;
+	life_to(r, RUN_PROMOTED);
+	assert_true(probed.locked > 40);
 	life_over(r);
 }
 
@@ -302,6 +424,11 @@ int main(void)
 		cmocka_unit_test(two_per_cent_are_found_by_whoever_drives),
 		cmocka_unit_test(slow_answers_are_counted_or_compared),
 		cmocka_unit_test(errors_that_are_http_200_are_found),
+		cmocka_unit_test(probes_ask_both_colours_alike),
+		cmocka_unit_test(edits_that_fail_are_found_by_probes_alone),
+		cmocka_unit_test(probes_survive_their_sender),
+		cmocka_unit_test(probes_that_fail_everywhere_hold),
+		cmocka_unit_test(a_locked_wiki_has_not_failed),
 		cmocka_unit_test(a_metric_that_nobody_publishes_is_blind),
 		cmocka_unit_test(contradicting_metrics_are_blind),
 		cmocka_unit_test(another_try_is_compared_with_before_the_first),

@@ -26,7 +26,7 @@ static void begin_with(unsigned metrics)
 
 	for (int i = 0; i < JUDGE_HISTORY; i++) {
 		past.requests[i] = 1000, past.half_requests[i] = 500;
-		past.count[0][i] = 1, past.half_count[0][i] = i % 2;
+		past.count[0][i] = 2, past.half_count[0][i] = i % 3;
 	}
 	judge_tuning_usual(&tune);
 	judge_start(&judge, &tune, &stages, &past, metrics);

@@ -368,6 +368,31 @@ static void what_the_judge_cannot_be_told_is_refused(void **state)
 		     STEPS, 5, "watch.metrics[0].blue.C", "no step has run");
 }
 
+#define DOORS "\"blue\":{\"through\":\"lb:8443\"},\"green\":{\"through\":\"lb:8444\"}"
+#define ASKING "\"url\":\"https://w.org\",\"paths\":[\"/\"],"
+
+static void probes_are_checked(void **state)
+{
+	(void)state;
+	refused_once(TOP "\"watch\":{\"probes\":{\"url\":\"https://w.org\"," DOORS "}},\n" STEPS, 5, "watch.probes", "ask for nothing");
+	refused_once(TOP "\"watch\":{\"probes\":{\"paths\":[\"/\"],\"url\":\"https://w.org/wiki\"," DOORS "}},\n" STEPS, 5, "watch.probes.url",
+		     "without a path");
+	refused_once(TOP "\"watch\":{\"probes\":{\"paths\":[\"x\"],\"url\":\"https://w.org\"," DOORS "}},\n" STEPS, 5, "watch.probes.paths[0]",
+		     "begin with a slash");
+	refused_once(TOP "\"watch\":{\"probes\":{\"scripts\":\"w\"," ASKING DOORS "}},\n" STEPS, 5, "watch.probes.scripts", "begin with a slash");
+	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{\"through\":\"lb:1\"},\"green\":{\"through\":\"lb:1\"}}},\n" STEPS, 5,
+		     "watch.probes.green", "could not be told apart");
+	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{\"through\":\"lb\"},\"green\":{}}},\n" STEPS, 5, "watch.probes.blue.through",
+		     "host:port");
+	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{\"through\":\"${green.Test}:1\"},\"green\":{}}},\n" STEPS, 5,
+		     "watch.probes.blue.through", "blue is there before any step");
+	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{\"headers\":{\"Host\":\"x\"}},\"green\":{}}},\n" STEPS, 5,
+		     "watch.probes.blue.headers.Host", "not a header");
+	refused_once(TOP "\"watch\":{\"judge\":{\"on\":false},\"probes\":{" ASKING DOORS "}},\n" STEPS, 5, "watch.probes", "switches off");
+	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{},\"green\":{\"through\":\"${no.Test}:1\"}}},\n" STEPS, 5,
+		     "watch.probes.green.through", "there is no step \"no\"");
+}
+
 static void the_watch_is_checked(void **state)
 {
 	(void)state;
@@ -759,6 +784,7 @@ int main(void)
 		cmocka_unit_test(names_and_arns_are_checked),
 		cmocka_unit_test(the_judge_is_set_in_the_plan),
 		cmocka_unit_test(what_the_judge_cannot_be_told_is_refused),
+		cmocka_unit_test(probes_are_checked),
 		cmocka_unit_test(the_watch_is_checked),
 		cmocka_unit_test(the_order_of_steps_is_checked),
 		cmocka_unit_test(equal_weights_are_allowed),
