@@ -142,7 +142,7 @@ def wiki(certificate, release='1.43.9', digest=DIGEST):
             'WIKI_IMAGE': f'{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mw-lab@{digest}', 'WIKI_SYSLOG_HOST': ''}
 
 
-def until(what, test, seconds=30):
+def until(what, test, seconds=120):
     end = time.monotonic() + seconds
     while not test():
         if time.monotonic() > end:

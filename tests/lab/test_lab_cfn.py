@@ -70,7 +70,7 @@ class Stacks(ApiTest):
     def described(self, name='first'):
         return self.c.describe_change_set(StackName=self.name, ChangeSetName=name)
 
-    def until(self, what, test, seconds=10):
+    def until(self, what, test, seconds=60):
         end = time.monotonic() + seconds
         while not test():
             self.assertLess(time.monotonic(), end, 'waited in vain for ' + what)

@@ -137,7 +137,7 @@ class TargetHealth(ApiTest):
         told = self.client('elbv2').describe_target_health(TargetGroupArn=arn)['TargetHealthDescriptions']
         return [(t['TargetHealth']['State'], t['TargetHealth'].get('Reason')) for t in told]
 
-    def until(self, arn, want, seconds=8):
+    def until(self, arn, want, seconds=60):
         end = time.monotonic() + seconds
         while self.states(arn) != want:
             self.assertLess(time.monotonic(), end, f'{self.states(arn)} never became {want}')

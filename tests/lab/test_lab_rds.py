@@ -41,7 +41,7 @@ class Copies(ApiTest):
             Filters=[{'Name': 'blue-green-deployment-name', 'Values': [name]}])['BlueGreenDeployments']
 
     def until_made(self, name):
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while self.find(name)[0]['Status'] == 'PROVISIONING' and time.monotonic() < end:
             time.sleep(0.02)
         return self.find(name)[0]

@@ -99,6 +99,10 @@ class Account(unittest.TestCase):
     def weights(self):
         return elb.rule_weights(self.rule())
 
+    def health(self, colour_):
+        told = self.rig.client('elbv2').describe_target_health(TargetGroupArn=self.output(colour_, 'TargetGroupArn'))
+        return [t['TargetHealth']['State'] for t in told['TargetHealthDescriptions']]
+
     # --- the steps -------------------------------------------------------------------
 
     def test_00_every_template_has_its_stack(self):
@@ -121,7 +125,7 @@ class Account(unittest.TestCase):
         cfn.STEP_S = 0.1
         driver = subprocess.Popen([CUTOVER, 'stacks', 'apply', self.env], env=self.rig.environment(), stdout=subprocess.DEVNULL)
         until('the network to begin', lambda: 'mw-lab-network' in self.live() and
-              self.live()['mw-lab-network'].status == 'CREATE_IN_PROGRESS')
+              self.live()['mw-lab-network'].status in ('CREATE_IN_PROGRESS', 'CREATE_COMPLETE'))
         driver.send_signal(signal.SIGKILL)
         self.assertEqual(driver.wait(), -signal.SIGKILL)
         cfn.STEP_S = 0.02
@@ -165,8 +169,7 @@ class Account(unittest.TestCase):
         self.assertNotEqual(rules['blue'].priority, rules['green'].priority)
         for c, rule in rules.items():
             self.assertEqual(set(elb.rule_weights(rule)), {self.output(c, 'TargetGroupArn')})
-            healthy = self.rig.client('elbv2').describe_target_health(TargetGroupArn=self.output(c, 'TargetGroupArn'))
-            self.assertEqual([t['TargetHealth']['State'] for t in healthy['TargetHealthDescriptions']], ['healthy'] * 2)
+            until('two healthy targets of ' + c, lambda c=c: self.health(c) == ['healthy'] * 2)
         self.assertEqual(self.weights(), {self.output('blue', 'TargetGroupArn'): 999})
 
     def test_09_the_edge_changes_in_the_middle_of_a_shift(self):
