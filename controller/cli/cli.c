@@ -134,6 +134,12 @@ static const struct cli_command *find(const char *name)
 	return NULL;
 }
 
+static int print_unknown(const char *name)
+{
+	fprintf(stderr, "cutover: there is no command \"%s\"\n\n", name);
+	return print_overview(stderr);
+}
+
 static int dispatch(struct cli *c, int argc, char **argv)
 {
 	int rc;
@@ -148,12 +154,10 @@ static int dispatch(struct cli *c, int argc, char **argv)
 	if (!strcmp(argv[1], "--version"))
 		return puts("cutover " CUTOVER_VERSION) < 0;
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
-		return argc > 2 && find(argv[2]) ? print_help(find(argv[2])) : print_overview(stdout);
+		return argc < 3 ? print_overview(stdout) : find(argv[2]) ? print_help(find(argv[2])) : print_unknown(argv[2]);
 	c->command = find(argv[1]);
-	if (!c->command) {
-		fprintf(stderr, "cutover: there is no command \"%s\"\n\n", argv[1]);
-		return print_overview(stderr);
-	}
+	if (!c->command)
+		return print_unknown(argv[1]);
 	rc = parse(c, argc - 1, argv + 1);
 	if (rc)
 		return rc < 0 ? CUTOVER_EXIT_OK : rc;
@@ -273,7 +277,9 @@ int cli_store(const struct cli *c, struct store **out, struct err *e)
 {
 	autofree char *path = cli_state_path(c), *dir = xstrdup(path);
 
-	if (strcmp(path, ":memory:") && file_mkdirs(dirname(dir), e))
+	if (!*path || *path == ':') /* SQLite's own: gone with the process, and nobody could resume the run */
+		return err_set(e, ERR_INPUT, "the journal must be a file, and --state names \"%.100s\"", path);
+	if (file_mkdirs(dirname(dir), e))
 		return -1;
 	return store_open(path, out, e);
 }

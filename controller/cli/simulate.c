@@ -12,6 +12,7 @@
 #include "sim/sim.h"
 #include "steps/registry.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -293,9 +294,11 @@ static long number(const struct cli *c, const char *name, long or)
 {
 	const char *v = cli_opt(c, name);
 	char *end;
-	long n = v ? strtol(v, &end, 10) : or;
+	long n;
 
-	return v && (*end || n < 1 || end == v) ? -1 : n;
+	errno = 0;
+	n = v ? strtol(v, &end, 10) : or;
+	return v && (errno || *end || n < 1 || end == v) ? -1 : n;
 }
 
 static int run(struct cli *c)

@@ -41,6 +41,21 @@ class Usage(Case):
         self.expect(2, self.run_it('wait', '--timeout', '5m'), '"5m" is not a duration')
         self.expect(2, self.run_it('simulate', '--fault', 'gremlins', os.devnull))
 
+    def test_numbers_that_are_none(self):
+        for n in ('0', '-1', '', '1e3', '9' * 20):
+            for option in ('--seed', '--runs'):
+                self.expect(2, self.run_it('simulate', os.devnull, option, n), 'take a number from 1')
+
+    def test_help_for_nothing(self):
+        self.expect(2, self.run_it('help', 'rollbak'), 'no command "rollbak"')
+        self.expect(0, self.run_it('help', 'rollback'), 'usage: cutover rollback')
+
+    def test_a_journal_that_would_be_gone(self):
+        """--state "$VARIABLE" with nothing in it: SQLite would make a file that ends with the process, and a run that nobody can resume."""
+        for path in ('', ':memory:'):
+            for command in (('start', os.path.join(ROOT, 'plans', 'rollback-only.json')), ('list',), ('status',), ('rollback',)):
+                self.expect(2, self.run_it(*command, '--state', path), 'the journal must be a file')
+
     def test_nothing_there_yet(self):
         for name in ('status', 'watch', 'wait', 'report', 'events', 'promote', 'rollback', 'pause', 'resume', 'retry', 'verify'):
             self.expect(2, self.run_it(name), 'there is no run in')
