@@ -24,6 +24,39 @@ class Stacks(Case):
         self.assertEqual(said.out, '')
         self.assertEqual(self.asked(), [])
 
+    def test_files_that_are_no_environment(self):
+        """Nothing is asked, whatever the file is and whichever verb was meant."""
+        self.world()
+        for path, words in ((self.dir, 'directory'), ('/dev/zero', 'larger than'), (self.file('binary.json', os.urandom(4096)), 'binary.json'),
+                            (self.file('empty.json', ''), 'empty.json'), (self.file('list.json', '[]'), 'list.json'),
+                            (self.file('deep.json', '[' * 200000), 'deep.json')):
+            for verb in ('plan', 'apply', 'status', 'delete'):
+                said = self.expect(2, self.run_it('stacks', verb, path), words, 'nothing was touched')
+                self.assertLess(len(said.text), 100000)
+        self.assertEqual(self.asked(), [])
+
+    def test_values_of_the_wrong_type(self):
+        self.world()
+        good = self.environment()
+        with open(good, encoding='utf-8') as f:
+            doc = json.load(f)
+        for wrong in (None, True, -1, 1e300, [], {}, [[]], {'a': {}}, 'x' * 70000, '${a.b}'):
+            for change in ([{**doc, k: wrong} for k in doc if wrong != doc[k]] +
+                           [{**doc, 'stacks': [{**doc['stacks'][0], k: wrong}]} for k in ('name', 'parameters', 'tags', 'region', 'protect')]):
+                said = self.run_it('stacks', 'plan', self.file('wrong.json', json.dumps(change)))
+                self.assertIn(said.code, (0, 2, 5), said.text[:2000])
+                self.assertTrue(said.code == 0 or said.err, change)
+        self.assertEqual([w for w in self.writes() if w.startswith('Execute')], [])
+
+    def test_templates_that_are_none(self):
+        self.world()
+        with open(self.environment(), encoding='utf-8') as f:
+            doc = json.load(f)
+        for template, words in (('none.yaml', 'No such file'), ('.', 'directory'), ('/dev/zero', 'larger than')):
+            doc['stacks'][0]['template'] = template
+            self.expect(2, self.run_it('stacks', 'apply', self.file('env.json', json.dumps(doc))), words)
+        self.assertEqual(self.writes(), [])
+
     def test_another_account_is_refused(self):
         self.world()
         self.expect(5, self.run_it('stacks', 'apply', self.environment(account='999999999999')), f'the credentials are of account {ACCOUNT}')
