@@ -26,6 +26,8 @@ double hazard_spend(struct judge_hazard *h, double weight);
 void split_start(struct judge_split *s, const struct judge_dispersion *d);
 /* The same for a fault that is there from the first period on, or not at all: no onset follows. */
 struct judge_split split_begun(const struct judge_split *s);
+/* Before the first period: half of the prior mass goes where an earlier time, `seen`, has put it. */
+void split_expect(struct judge_split *s, const struct judge_split *seen);
 void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left);
 
 void bet_start(struct judge_bet *b);

@@ -15,6 +15,7 @@
 #define STALE_AFTER 6      /* periods without a judged one */
 #define STALE_REQUESTS 20  /* ... in which this many green requests were sent */
 #define UNSEEABLE .4       /* an excess that large is the catastrophic rule's */
+#define STILL_COLD .8      /* prior mass of "slow from the first warm period on" when green was slow before */
 #define COLD_LOOKS 3       /* periods that show whether a slow green got warm */
 #define NOISY 2.3          /* healthy groups that differ by more are not compared by level */
 
@@ -155,8 +156,14 @@ static void judge_count(struct judge *j, int metric, const struct judge_point *b
 
 static void judge_speed(struct judge *j, int period, const struct judge_point *blue, const struct judge_point *green)
 {
-	double onset = hazard_spend(&j->hazard_speed, j->weight[period % JUDGE_RING]);
+	bool begins = !j->hazard_speed.n && j->tune.warm > 0;
+	double onset;
 
+	if (begins && j->cold.log_e > log(j->tune.suspect))
+		j->hazard_speed.first = fmax(j->hazard_speed.first, STILL_COLD);
+	onset = hazard_spend(&j->hazard_speed, j->weight[period % JUDGE_RING]);
+	if (begins)
+		split_expect(&j->split[JUDGE_SLOW], &j->cold);
 	judge_count(j, JUDGE_SLOW, blue, green, onset, j->hazard_speed.left);
 	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard_speed.left);
 }

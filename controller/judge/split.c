@@ -52,6 +52,12 @@ struct judge_split split_begun(const struct judge_split *s)
 	return begun;
 }
 
+void split_expect(struct judge_split *s, const struct judge_split *seen)
+{
+	for (int i = 0; i < JUDGE_RATIOS; i++)
+		s->prior[i] = (s->prior[i] + exp(seen->log_ratio[i] - seen->log_e)) / 2;
+}
+
 void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left)
 {
 	double green = p->count[JUDGE_GREEN], total = green + p->count[JUDGE_BLUE];
