@@ -29,6 +29,8 @@
 #define CLUMP_CAP 2.0
 #define LATE .1         /* share of error counts that CloudWatch shows after the requests they belong to */
 #define NEGLIGIBLE (-690) /* exp() of less is less than 1e-299 */
+#define IMPOSSIBLE 1e-280   /* likelihood of "as blue" from which on it is only kept above 0 */
+#define OVERWHELMING 1e30   /* evidence of one level and excess: more says nothing more */
 #define RECENT 30       /* periods of history that say where the level stands now */
 #define BLOCK 5         /* periods of history taken together */
 
@@ -77,20 +79,25 @@ static void walk(double *out, const double *in, double step)
 
 static double sum_of(const double *a)
 {
-	double t = 0;
+	double t[4] = { 0 }; /* additions wait for each other */
 
-	for (int g = 0; g < JUDGE_LEVELS; g++)
-		t += a[g];
-	return t;
+	for (int g = 0; g < JUDGE_LEVELS; g += 4)
+		for (int i = 0; i < 4; i++)
+			t[i] += a[g + i];
+	return t[0] + t[1] + t[2] + t[3];
 }
 
+/* One period on. What would leave the grid stays at its edge. */
 static void advance(const struct judge_level *l, double *a)
 {
-	double w[JUDGE_LEVELS], total = sum_of(a);
+	const double stay = 1 - JUMP - BACK, total = sum_of(a);
+	double was[JUDGE_LEVELS + 2];
 
-	walk(w, a, WALK);
+	memcpy(was + 1, a, JUDGE_LEVELS * sizeof *a);
+	was[0] = a[0];
+	was[JUDGE_LEVELS + 1] = a[JUDGE_LEVELS - 1];
 	for (int g = 0; g < JUDGE_LEVELS; g++)
-		a[g] = (1 - JUMP - BACK) * w[g] + JUMP * total * grid.broad[g] + BACK * total * l->usual[g];
+		a[g] = stay * ((1 - WALK) * was[g + 1] + WALK / 2 * (was[g] + was[g + 2])) + total * l->drift[g];
 }
 
 /* Adds the posterior of one block of history to `sum`. */
@@ -154,6 +161,8 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 	/* Never more certain than a history of hours allows. */
 	for (int g = 0; g < JUDGE_LEVELS; g++)
 		l->same[g] = l->usual[g] = .97 * l->usual[g] + .03 / JUDGE_LEVELS;
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		l->drift[g] = JUMP * grid.broad[g] + BACK * l->usual[g];
 	l->excesses = all ? JUDGE_EXCESSES : REFERENCE_EXCESSES;
 	l->power = 1 / d->clump;
 	l->cap = d->clump > 1 ? CLUMP_CAP : INFINITY;
@@ -162,23 +171,25 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 		follow(l, requests[i], errors[i]);
 }
 
-struct likelihood { /* logarithms, relative to the largest after scale() */
+/* Of one period, under "as blue" and under each excess, at each level: logarithms. */
+struct likelihood {
 	double same[JUDGE_LEVELS], worse[JUDGE_EXCESSES][JUDGE_LEVELS], most;
 };
 
-/* One colour's half of a period. A count that is missing at first sight is
- * zero, or late: a rate at which there must have been some is left with the
- * second. Nothing seen speaks for nothing. */
-static double half_log(const struct judge_level *l, const struct judge_pair *p, enum judge_colour c, double power, double log_p,
-		       double log_q)
+/* Adds one colour's half. A count that is missing at first sight is zero, or
+ * late: a rate at which there must have been some is left with the second.
+ * Nothing seen speaks for nothing. */
+static void add_half(double *row, const struct judge_level *l, const struct judge_pair *p, enum judge_colour c, double power,
+		     const double *log_p, const double *log_q)
 {
 	double x = p->count[c], n = p->requests[c];
 
-	if (p->known[c] == PAIR_UNSEEN)
-		return 0;
+	if (p->known[c] == PAIR_KNOWN)
+		for (int g = 0; g < JUDGE_LEVELS; g++)
+			row[g] += power * (x * log_p[g] + (n - x) * log_q[g]);
 	if (p->known[c] == PAIR_MISSING)
-		return l->power * (n * log_q < NEGLIGIBLE ? log(LATE) : log(LATE + (1 - LATE) * exp(n * log_q)));
-	return power * (x * log_p + (n - x) * log_q);
+		for (int g = 0; g < JUDGE_LEVELS; g++)
+			row[g] += l->power * (n * log_q[g] < NEGLIGIBLE ? log(LATE) : log(LATE + (1 - LATE) * exp(n * log_q[g])));
 }
 
 static double known_count(const struct judge_pair *p, enum judge_colour c)
@@ -186,43 +197,65 @@ static double known_count(const struct judge_pair *p, enum judge_colour c)
 	return p->known[c] == PAIR_KNOWN ? p->count[c] : 0;
 }
 
-/* What a period may say against green. Where both colours fail, and nothing is
- * known of how errors come, they may have come in clumps. */
-static double against(const struct judge_level *l, double more, bool both)
+/* What a period may say against green at most. Where both colours fail, and
+ * nothing is known of how errors come, they may have come in clumps. */
+static void cap(double *worse, const double *same, const struct judge_level *l, bool both)
 {
-	return both ? fmin(fmin(more, more / l->shared), CLUMP_CAP) : fmin(more, l->cap);
+	if (!both && isinf(l->cap))
+		return;
+	for (int g = 0; g < JUDGE_LEVELS; g++) {
+		double more = worse[g] - same[g];
+
+		worse[g] = same[g] + (both ? fmin(fmin(more, more / l->shared), CLUMP_CAP) : fmin(more, l->cap));
+	}
+}
+
+static double most_of(const double *row, double most)
+{
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		most = row[g] > most ? row[g] : most;
+	return most;
 }
 
 static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p)
 {
-	bool both = l->shared > 1 && (known_count(p, JUDGE_BLUE) > 0) && known_count(p, JUDGE_GREEN) > 0;
+	bool both = l->shared > 1 && known_count(p, JUDGE_BLUE) > 0 && known_count(p, JUDGE_GREEN) > 0;
 	double power = l->power * fmin(1, COUNT_CAP / fmax(known_count(p, JUDGE_BLUE) + known_count(p, JUDGE_GREEN), 1));
+	double blue[JUDGE_LEVELS] = { 0 };
 
-	k->most = -INFINITY;
-	for (int g = 0; g < JUDGE_LEVELS; g++) {
-		double blue = half_log(l, p, JUDGE_BLUE, power, grid.log_p[g], grid.log_q[g]);
-
-		k->same[g] = blue + half_log(l, p, JUDGE_GREEN, power, grid.log_p[g], grid.log_q[g]);
-		k->most = fmax(k->most, k->same[g]);
-		for (int d = 0; d < l->excesses; d++) {
-			double w = blue + half_log(l, p, JUDGE_GREEN, power, grid.log_wp[d][g], grid.log_wq[d][g]);
-
-			k->worse[d][g] = k->same[g] + against(l, w - k->same[g], both);
-			k->most = fmax(k->most, k->worse[d][g]);
-		}
+	add_half(blue, l, p, JUDGE_BLUE, power, grid.log_p, grid.log_q);
+	memcpy(k->same, blue, sizeof blue);
+	add_half(k->same, l, p, JUDGE_GREEN, power, grid.log_p, grid.log_q);
+	k->most = most_of(k->same, -INFINITY);
+	for (int d = 0; d < l->excesses; d++) {
+		memcpy(k->worse[d], blue, sizeof blue);
+		add_half(k->worse[d], l, p, JUDGE_GREEN, power, grid.log_wp[d], grid.log_wq[d]);
+		cap(k->worse[d], k->same, l, both);
+		k->most = most_of(k->worse[d], k->most);
 	}
 }
 
-/* Most of the grid is out of the question most of the time. */
-static double exp_or_0(double v)
+/* Much of the grid is out of the question most of the time. */
+static void weigh(double *a, const double *row, double most)
 {
-	return v < NEGLIGIBLE ? 0 : exp(v);
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		a[g] *= row[g] - most < NEGLIGIBLE ? 0 : exp(row[g] - most);
+}
+
+/* Relative to `total`, and no more than is overwhelming. */
+static void scale(double *a, double total)
+{
+	for (int g = 0; g < JUDGE_LEVELS; g++) {
+		double v = a[g] / total;
+
+		a[g] = v < OVERWHELMING ? v : OVERWHELMING;
+	}
 }
 
 void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left)
 {
 	struct likelihood k;
-	double total = 0, evidence = 0;
+	double total, evidence = 0;
 
 	advance(l, l->same);
 	for (int d = 0; d < l->excesses; d++) {
@@ -231,21 +264,16 @@ void level_update(struct judge_level *l, const struct judge_pair *p, double onse
 			l->worse[d][g] += onset / l->excesses * l->same[g];
 	}
 	likelihood_of(&k, l, p);
-	for (int g = 0; g < JUDGE_LEVELS; g++)
-		total += l->same[g] *= exp_or_0(k.same[g] - k.most);
-	/* "As blue" may have become all but impossible: keep a floor, the evidence is overwhelming. */
-	if (total < 1e-280) {
-		total = 1e-280;
+	weigh(l->same, k.same, k.most);
+	total = fmax(sum_of(l->same), IMPOSSIBLE);
+	if (total > IMPOSSIBLE)
+		scale(l->same, total);
+	else /* "as blue" has become all but impossible */
 		memcpy(l->same, l->usual, sizeof l->same);
-	} else {
-		for (int g = 0; g < JUDGE_LEVELS; g++)
-			l->same[g] /= total;
+	for (int d = 0; d < l->excesses; d++) {
+		weigh(l->worse[d], k.worse[d], k.most);
+		scale(l->worse[d], total);
+		evidence += sum_of(l->worse[d]);
 	}
-	for (int d = 0; d < l->excesses; d++)
-		for (int g = 0; g < JUDGE_LEVELS; g++) {
-			double v = l->worse[d][g] * exp_or_0(k.worse[d][g] - k.most);
-
-			evidence += l->worse[d][g] = fmin(v, total * 1e30) / total;
-		}
 	l->log_e = log(evidence + left);
 }

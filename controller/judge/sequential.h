@@ -100,6 +100,7 @@ struct judge_bet {
 /* E-process that knows blue's level. See level.c. */
 struct judge_level {
 	double usual[JUDGE_LEVELS];  /* long-run law of the level, from history */
+	double drift[JUDGE_LEVELS];  /* where it goes to in a period, other than a step */
 	double same[JUDGE_LEVELS];   /* posterior of the level while green is as blue */
 	double worse[JUDGE_EXCESSES][JUDGE_LEVELS]; /* joint with "green is worse since some onset", relative to `same` */
 	int excesses;                /* how many of the excess rates are in use */
