@@ -88,19 +88,37 @@ static int wait_until_gone(struct stacks *s, const struct environment_stack *st,
 	return err_set(e, ERR_GATE, "stack %s is not deleted after 2 hours: look at it in the console", st->name);
 }
 
+/* Its answer may be lost: what is there decides whether there is anything to wait for. */
+static int begin(struct stacks *s, const struct environment_stack *st, const struct cfn_stack *k, struct err *e)
+{
+	autostack struct cfn_stack now = { 0 };
+	struct err why = { 0 };
+	int rc = 0;
+
+	if (!strcmp(k->status, "DELETE_IN_PROGRESS") || !cfn_stack_delete(stacks_aws(s, st->region), k->id, NULL, &why))
+		return 0;
+	if (err_retryable(&why))
+		rc = find(s, st, k->id, &now, e);
+	if (rc < 0)
+		return -1;
+	if (rc || !strncmp(now.status, "DELETE_", 7))
+		return 0;
+	*e = why;
+	return -1;
+}
+
 static int delete_one(struct stacks *s, const struct environment_stack *st, struct err *e)
 {
-	struct aws *aws = stacks_aws(s, st->region);
 	autostack struct cfn_stack k = { 0 };
 	int rc = find(s, st, st->name, &k, e);
 
 	if (rc)
 		return rc < 0 ? -1 : (tell(s, st, "gone", "it is not there"), 0);
-	if (k.is_protected && cfn_stack_protect(aws, st->name, false, e))
-		return -1;
 	s->touched = true;
+	if (k.is_protected && cfn_stack_protect(stacks_aws(s, st->region), st->name, false, e))
+		return -1;
 	tell(s, st, "deleting", k.status);
-	if (strcmp(k.status, "DELETE_IN_PROGRESS") != 0 && cfn_stack_delete(aws, k.id, NULL, e) && !err_retryable(e))
+	if (begin(s, st, &k, e))
 		return -1;
 	rc = wait_until_gone(s, st, k.id, e);
 	if (!rc)

@@ -57,6 +57,18 @@ class Stacks(Case):
             self.expect(2, self.run_it('stacks', 'apply', self.file('env.json', json.dumps(doc))), words)
         self.assertEqual(self.writes(), [])
 
+    def test_a_deletion_that_did_not_get_there_is_not_waited_for(self):
+        """It was asked for in vain, and then looked at for two hours whether it was over."""
+        self.world(edit=lambda action, status, body: None)
+        env = self.environment()
+        self.expect(0, self.run_it('stacks', 'apply', env))
+        self.wire.closed = {'DeleteStack'}
+        delete = ('stacks', 'delete', env, '--confirm', 't', '--may-delete', 't-net')
+        self.expect(4, self.run_it(*delete), 'the same command again goes on from there')
+        self.wire.closed = set()
+        self.expect(0, self.run_it(*delete), 'gone')
+    test_a_deletion_that_did_not_get_there_is_not_waited_for.slow = True
+
     def test_another_account_is_refused(self):
         self.world()
         self.expect(5, self.run_it('stacks', 'apply', self.environment(account='999999999999')), f'the credentials are of account {ACCOUNT}')

@@ -74,7 +74,8 @@ class Driver:
 
 
 class Wire:
-    """Between the program and AWS: edit(action, status, body) gives another status and body, or None."""
+    """Between the program and AWS: edit(action, status, body) gives another status and body, or None.
+    What is in self.closed does not get there at all."""
 
     def __init__(self, port, edit):
         wire = self
@@ -85,6 +86,9 @@ class Wire:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
                 up = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
+                if action_of(self.headers, body) in wire.closed:
+                    self.send_error(503)
+                    return
                 up.request(self.command, self.path, body, dict(self.headers))
                 answer = up.getresponse()
                 status, text = answer.status, answer.read()
@@ -101,7 +105,7 @@ class Wire:
             def log_message(self, *args):
                 pass
 
-        self.edit = edit
+        self.edit, self.closed = edit, set()
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -148,9 +152,9 @@ class Case(unittest.TestCase):
         self.assertTrue(self.green, 'the simulated AWS did not start')
         self.port = int(port)
         if edit:
-            wire = Wire(self.port, edit)
-            self.addCleanup(wire.close)
-            port = wire.port
+            self.wire = Wire(self.port, edit)
+            self.addCleanup(self.wire.close)
+            port = self.wire.port
         self.env['AWS_ENDPOINT_URL'] = f'http://127.0.0.1:{port}'
 
     def world_that_waits(self, *options):
