@@ -223,7 +223,9 @@ class World:
         f = self.c['fault']; N = self.N
         z = np.zeros(N)
         tgt = {'err0.5': .005, 'err2': .02, 'err10': .10, 'err100': 1.0, 'outage+err10': .10}.get(f)
-        if f.startswith('add'): return z + float(f[3:])          # any constant excess: add0.002
+        if f.startswith('add'):                   # any constant excess: add0.002; add0.002@0.25: from that weight on
+            much, _, least = f[3:].partition('@')
+            return np.where(w >= float(least or 0), float(much), z)
         if tgt is not None:
             p0 = self.c['p0']
             e = (tgt - p0) / (1 - p0) if tgt > p0 else 0.0
@@ -483,7 +485,7 @@ def main():
     ap.add_argument('what', choices=['list', 'run', 'trace'])
     ap.add_argument('--policy', default='cw-alarm'); ap.add_argument('--cmd')
     ap.add_argument('--adaptive', action='store_true', help='external judge names the weight itself')
-    ap.add_argument('--fault', default='none', help=' '.join(FAULTS) + ' or addX (constant excess X)')
+    ap.add_argument('--fault', default='none', help=' '.join(FAULTS) + ' or addX (constant excess X), addX@W (from weight W on)')
     ap.add_argument('--volume', type=float, default=1000); ap.add_argument('--p0', type=float, default=.001)
     ap.add_argument('--traffic', default='mix'); ap.add_argument('--noise', default='nominal')
     ap.add_argument('--colour-sd', type=float, default=0.); ap.add_argument('--clump', type=float, default=1.)

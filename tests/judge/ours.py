@@ -33,13 +33,16 @@ class Ours(Policy):
     def __init__(self, auto=False, reference=False, name='ours', **tune):
         self.adaptive, self.reference, self.name, self.tune = auto, reference, name, tune
 
+    def past(self, W):
+        return W.h_n, W.h_x, W.h_s, *W.h_az
+
     def start(self, W, N):
         tuning = C.create_string_buffer(lib().batch_tuning_size())
         lib().batch_tuning(tuning, int(self.reference))
         for k, v in self.tune.items():
             if not lib().batch_tune(tuning, k.encode(), float(v)):
                 raise ValueError('no such setting, or out of its bounds: %s=%s' % (k, v))
-        self.history = [np.ascontiguousarray(a, float) for a in (W.h_n, W.h_x, W.h_s, *W.h_az)]
+        self.history = [np.ascontiguousarray(a, float) for a in self.past(W)]
         weights = np.array([s[0] for s in W.c['stages']], float)
         self.batch = C.c_void_p(lib().batch_new(N, W.T, self.METRICS, pointer(weights), len(weights), int(self.adaptive),
                                                 tuning, pointers(self.history)))
