@@ -34,6 +34,7 @@ help:
 	@echo 'make                 build/cutover'
 	@echo 'make demo [PLAN=upgrade|stacks] [FAULT=f]  a whole cutover of real MediaWiki on this machine'
 	@echo 'make check           all tests; `tests/run PART...` runs some of tests/parts'
+	@echo 'make demo-harm [K=n] n demos with FAULT=few: what users lost, next to what the judge'"'"'s evaluation predicts'
 	@echo 'make soak [N=n]      n seeds of the simulated world'
 	@echo 'make bench           latency, memory, CPU, the schema gate, the time without edits'
 	@echo 'make judge-bench [WORLDS=n]  the judge on the published cells, next to the oracle and its peers'

@@ -6,7 +6,8 @@ that are like a run on the lab.
 Stages, periods and settings are the plan's; ${env:NAME:-value} is taken from the environment as the program does.
 All is counted in periods: a minute of the harness is one of them. Of the rules around the judge these are here:
 good_requests, the catastrophic rule, hold_limit, and a past of blue that is as short as the run's. Not here, since
-none of them has a say in such a run: alarms, target health, slowness, BLIND, both colours sick. And in the harness a
+none of them has a say in such a run: alarms, target health, slowness, a plan's
+own metrics and probes, BLIND, both colours sick. And in the harness a
 weight works at once, while readers of the lab get green for another second and a half after the verdict: some 4 %
 of what the harness says.
 """
@@ -21,6 +22,7 @@ from ours import Ours
 
 UNITS = {'D': 86400, 'H': 3600, 'M': 60, 'S': 1}
 NEWEST, OLDER = 30, 5  # how engine/evidence.c repeats a past that is shorter than what the judge learns from
+PAST_LEAST = 5         # ... and without which nothing is compared: engine/mind.c
 ABOVE = 1.5            # so many times the mean is too much
 
 
@@ -120,19 +122,17 @@ def world(plan, rate, excess, least, delay):
 
 
 def predict(plan, a):
+    if a.past < PAST_LEAST:
+        raise SystemExit('%d periods of blue are too few: nothing would be compared' % a.past)
     c = world(plan, a.rate, a.excess, a.least, a.delay)
     res = run(c, Watched(plan, a.past), a.worlds, a.seed, keep=True)
     harm, back = res['harm'], res['state'] == 1
+    means = np.random.default_rng([a.seed, 3]).choice(harm, (20000, a.runs)).mean(1)
     onset = np.argmax(res['view'].w >= a.least, axis=1)
     return {'worlds': a.worlds, 'seed': a.seed, 'requests_a_period': c['volume'], 'past': a.past, 'stages': plan.stages,
             'harmed': spread(harm), 'periods': spread((res['end'] - onset)[back]), 'rolled_back': float(back.mean()),
-            'promoted': float((res['state'] == 2).mean()), 'chance_above': above(harm, a.runs, a.seed)}
-
-
-def above(harm, runs, seed):
-    """How often the mean of so many runs is above ABOVE times the mean, though all is as it is here."""
-    means = np.random.default_rng([seed, 3]).choice(harm, (20000, runs)).mean(1)
-    return float((means > ABOVE * harm.mean()).mean())
+            'promoted': float((res['state'] == 2).mean()), 'means': spread(means),
+            'chance_above': float((means > ABOVE * harm.mean()).mean())}
 
 
 def spread(v):

@@ -6,11 +6,13 @@ users, the edits in the database, and the journal's own chain.
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 
+import harm
 import lab as labs
 import users
 
@@ -25,9 +27,10 @@ TOLERATED = 0.002      # failed requests where no fault hits users: none but a r
 class Fault:
     """What goes wrong, when, and what has to come of it."""
 
-    def __init__(self, about, expected, strike, at_start=False, hits_users=False):
+    def __init__(self, about, expected, strike, at_start=False, hits_users=False, excess=0):
         self.about, self.expected, self.strike = about, expected, strike
         self.at_start, self.hits_users = at_start, hits_users
+        self.excess = excess  # share of green's answers, where what that costs is predicted
 
 
 def errors(run):
@@ -70,7 +73,7 @@ def foreign(run):
 FAULTS = {
     '': Fault('no fault', PROMOTED, None),
     'errors': Fault('30 % of what green answers is a 500', ROLLED_BACK, errors, hits_users=True),
-    'few': Fault('2 % of what green answers is a 500', ROLLED_BACK, few, hits_users=True),
+    'few': Fault('2 % of what green answers is a 500', ROLLED_BACK, few, hits_users=True, excess=0.02),
     'slow': Fault('green takes 1.5 s longer', ROLLED_BACK, slow),
     'dead': Fault("green's processes are killed and do not come back", ROLLED_BACK, dead, hits_users=True),
     'api': Fault('15 % of the calls to AWS are throttled, fail, are cut or lose their answer', PROMOTED, api, at_start=True),
@@ -183,6 +186,8 @@ class Run:
         rows[-1] = rows[-1][:3] + (rows[-1][1] == 'whole',)
         if not self.fault.hits_users:
             rows.append(('failed requests in all', users.share_text(failed, total), 'under 0.2 %', failed <= TOLERATED * total))
+        if self.fault.excess:
+            rows.append(self.cost(seen))
         if self.fault.strike:
             rows.append(('fault', 'struck' if self.struck else 'did not strike', 'struck', bool(self.struck)))
         tasks, wanted = self.tasks(), {'blue': 0, 'green': 2} if expected == PROMOTED else {'blue': 2, 'green': 0}
@@ -193,6 +198,26 @@ class Run:
         rows.append(('requests of ours that AWS would refuse', '; '.join(refused) or 'none', 'none', not refused))
         rows.append(('bugs of the lab', '; '.join(self.lab.bugs()[:3]) or 'none', 'none', not self.lab.bugs()))
         return rows
+
+    def cost(self, seen):
+        """The row that compares what green cost with what the judge's evaluation says, and what is kept of it."""
+        good, total = seen.by_colour(seen.lines).get('green', (0, 0))
+        times, failed = [li['t'] for li in seen.lines], total - good
+        asked = {'plan': os.path.join(labs.ROOT, 'plans', self.plan), 'rate': len(times) / (max(times) - min(times)),
+                 'past': self.past(), 'excess': self.fault.excess, 'least': HALFWAY, 'delay': self.lab.metrics.delay[1]}
+        try:
+            found = harm.predict(env=self.env, **asked)
+        except RuntimeError as e:
+            return ('failed because of green', failed, str(e), False)
+        harm.keep(os.path.join(self.lab.out, 'harm.json'), harmed=failed, asked=asked, predicted=found)
+        p = found['harmed']
+        return ('failed because of green', f"{failed}; the harness predicts {p['mean']:.1f} on average",
+                f"95 % of runs: {p['low']:.0f} to {p['high']:.0f}", harm.agrees(failed, p))
+
+    def past(self):
+        """Periods of blue that the judge of this run had seen before green."""
+        with sqlite3.connect(f'file:{self.journal}?mode=ro', uri=True) as db:
+            return sum(json.loads(body)['periods'] for body, in db.execute("select body from event where kind = 'history'"))
 
     def tasks(self):
         with self.lab.ecs.lock:

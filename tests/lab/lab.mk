@@ -1,7 +1,10 @@
 # The lab: real MediaWiki behind a real proxy, and an AWS end in one Python process.
-.PHONY: demo demo-clean lab-check lab-rehearse
+.PHONY: demo demo-clean demo-harm lab-check lab-rehearse
 demo:
 	@tests/lab/demo "$(PLAN)" "$(FAULT)"
+# What users lose to a green that fails 2 %, in K demos, next to what the judge's evaluation predicts.
+demo-harm:
+	@python3 tests/lab/harm.py $(or $(K),10)
 demo-clean:
 	rm -rf build/lab
 
