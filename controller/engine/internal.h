@@ -81,7 +81,7 @@ int deadman_disarm(struct engine *en, struct err *e);
 int watch_tick(struct engine *en, int64_t *wake_at, struct err *e);
 
 /* probes.c: asks one of watch.probes, if it is time. */
-int probes_tick(struct engine *en, int64_t *wake_at, struct err *e);
+void probes_tick(struct engine *en, int64_t *wake_at);
 
 /* evidence.c: what one look sees. evidence_window before, evidence_read into it. */
 int64_t watch_lag_ms(const struct plan_watch *w);

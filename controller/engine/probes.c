@@ -92,24 +92,35 @@ static void ask_next(struct engine *en, const struct round *r)
 		mind_probed(en, c, is == WIKI_ILL ? e.msg : NULL);
 }
 
-int probes_tick(struct engine *en, int64_t *wake_at, struct err *e)
+/* What cannot be asked of either says nothing against green; a person is called (judge/opinion.c). */
+static void ask_nobody(struct engine *en, const struct err *e)
+{
+	mind_probed(en, JUDGE_BLUE, e->msg);
+	mind_probed(en, JUDGE_GREEN, e->msg);
+}
+
+static void one_probe(struct engine *en)
 {
 	struct watch *w = &en->watch;
 	autoround struct round r = { 0 };
+	struct err e = { 0 };
 
+	if (round_open(en, &r, &e))
+		ask_nobody(en, &e);
+	else if (w->probe < 2 * r.n)
+		ask_next(en, &r);
+	if (++w->probe < 2 * r.n)
+		return;
+	w->probe = 0;
+	w->probe_at = engine_now(en) + json_num(en->run->plan->watch.probes, "every", 0);
+}
+
+void probes_tick(struct engine *en, int64_t *wake_at)
+{
 	if (!mind_wants_probes(en))
-		return 0;
-	if (engine_now(en) >= w->probe_at) {
-		if (round_open(en, &r, e))
-			return -1;
-		if (w->probe < 2 * r.n)
-			ask_next(en, &r);
-		if (++w->probe >= 2 * r.n) {
-			w->probe = 0;
-			w->probe_at = engine_now(en) + json_num(en->run->plan->watch.probes, "every", 0);
-		}
-	}
-	if (w->probe_at < *wake_at)
-		*wake_at = w->probe_at;
-	return 0;
+		return;
+	if (engine_now(en) >= en->watch.probe_at)
+		one_probe(en);
+	if (en->watch.probe_at < *wake_at)
+		*wake_at = en->watch.probe_at;
 }

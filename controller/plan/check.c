@@ -222,7 +222,7 @@ static void check_references(struct reader *r)
 		check_refs(r, p->steps[i].params, STEP(i), i);
 	text_refs(p->green.target_group, see_ref, &(struct refs){ r, IN("green", "target_group"), first_traffic(p) });
 	check_metric_refs(r, first_traffic(p));
-	check_refs(r, json_object_get(p->watch.probes, "green"), &(struct at){ IN("watch", "probes"), "green", 0 }, first_traffic(p));
+	check_refs(r, p->watch.probes, IN("watch", "probes"), first_traffic(p));
 	check_plain(r, TOP("name"), p->name);
 	for (int g = 0; g < 2; g++) {
 		const struct plan_side *side = g ? &p->green : &p->blue;

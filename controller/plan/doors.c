@@ -33,8 +33,15 @@ static void check_door(struct reader *r, const char *colour, const struct at *pr
 	json_object_foreach(json_object_get(door, "headers"), name, v)
 		if (!plan_is_header(name))
 			bad(r, &(struct at){ &(struct at){ &at, "headers", 0 }, name, 0 }, "is not a header that may be sent here");
-	if (through && !strcmp(colour, "blue") && strstr(through, "${"))
-		bad(r, &(struct at){ &at, "through", 0 }, "cannot hold ${step.output}: blue is there before any step");
+}
+
+/* An edit through a green that has a copy of the database would be one the copy does not get from blue. */
+static void check_sandbox(struct reader *r, const struct at *probes)
+{
+	for (size_t i = 0; i < r->plan->nsteps; i++)
+		if (!strcmp(r->plan->steps[i].kind->name, "database"))
+			return bad(r, &(struct at){ probes, "sandbox", 0 }, "cannot be edited through both colours: step \"%.30s\" gives green "
+				   "a database of its own", r->plan->steps[i].id);
 }
 
 void probes_check(struct reader *r)
@@ -60,6 +67,8 @@ void probes_check(struct reader *r)
 		bad(r, &(struct at){ at, "green", 0 }, "is reached as blue is: the two colours could not be told apart");
 	if (!r->plan->watch.sequential)
 		bad(r, at, "are compared by the judge, which `watch.judge.on` switches off");
+	if (json_str(p, "sandbox", NULL))
+		check_sandbox(r, at);
 	check_door(r, "blue", at);
 	check_door(r, "green", at);
 }

@@ -1,4 +1,5 @@
 """What is refused before anything is touched, and with which words."""
+import json
 import os
 import re
 
@@ -157,6 +158,14 @@ class BrokenPlans(Case):
 
     def test_a_number_with_two_points(self):
         self.refused(self.file('two.json', '{"watch": {"period": "PT1.2.3S"}}'), '"PT1.2.3S" is not a duration')
+
+
+    def test_edits_while_green_has_a_copy(self):
+        """They would be in the copy, and blue would not have them."""
+        with open(os.path.join(ROOT, 'plans', 'upgrade.json'), encoding='utf-8') as f:
+            plan = json.load(f)
+        plan['watch']['probes'] = {'url': 'https://w.example.org', 'blue': {}, 'green': {'through': 'w.example.org:1'}, 'sandbox': 'Sandbox'}
+        self.refused(self.file('copy.json', json.dumps(plan)), 'cannot be edited through both colours: step "copy" gives green a database')
 
 
 class Preflight(Case):

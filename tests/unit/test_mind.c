@@ -22,6 +22,7 @@
 #define DOORS "\"url\":\"https://wiki.example.org\",\"every\":\"PT15S\",\"scripts\":\"/w\"," \
 	"\"blue\":{\"headers\":{\"X-MW-Color\":\"blue\"}},\"green\":{\"headers\":{\"X-MW-Color\":\"green\"}}"
 #define PROBES ",\"probes\":{\"paths\":[\"/wiki/Main_Page\"],\"search\":\"main page\",\"sandbox\":\"Project:Sandbox/cutover\"," DOORS "}"
+#define NO_PROBES ",\"probes\":{\"url\":\"https://wiki.example.org\",\"paths\":[\"/\"],\"blue\":{},\"green\":{\"through\":\"${green.NoSuchOutput}:1\"}}"
 #define ODD_PROBES ",\"probes\":{\"paths\":[\"/nowhere\"]," DOORS "}"
 
 static const struct sim_opts busy = { .seed = 11, .requests_per_s = 100 };
@@ -274,6 +275,18 @@ static void probes_survive_their_sender(void **state)
 	life_over(r);
 }
 
+/* An output that its step did not have: found out when green has traffic already. */
+static void probes_that_cannot_be_asked_hold(void **state)
+{
+	struct rig *r = life_with(NULL, JUDGED NO_PROBES, LOOK STACK LADDER, &busy);
+
+	(void)state;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_why(r, "most probes of both colours fail");
+	assert_why(r, "NoSuchOutput");
+	life_over(r);
+}
+
 /* What answers neither colour says nothing against green; a person is called, and nothing is promoted. */
 static void probes_that_fail_everywhere_hold(void **state)
 {
@@ -427,6 +440,7 @@ int main(void)
 		cmocka_unit_test(probes_ask_both_colours_alike),
 		cmocka_unit_test(edits_that_fail_are_found_by_probes_alone),
 		cmocka_unit_test(probes_survive_their_sender),
+		cmocka_unit_test(probes_that_cannot_be_asked_hold),
 		cmocka_unit_test(probes_that_fail_everywhere_hold),
 		cmocka_unit_test(a_locked_wiki_has_not_failed),
 		cmocka_unit_test(a_metric_that_nobody_publishes_is_blind),

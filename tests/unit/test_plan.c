@@ -385,12 +385,14 @@ static void probes_are_checked(void **state)
 	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{\"through\":\"lb\"},\"green\":{}}},\n" STEPS, 5, "watch.probes.blue.through",
 		     "host:port");
 	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{\"through\":\"${green.Test}:1\"},\"green\":{}}},\n" STEPS, 5,
-		     "watch.probes.blue.through", "blue is there before any step");
+		     "watch.probes.blue.through", "there is no step \"green\"");
 	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{\"headers\":{\"Host\":\"x\"}},\"green\":{}}},\n" STEPS, 5,
 		     "watch.probes.blue.headers.Host", "not a header");
 	refused_once(TOP "\"watch\":{\"judge\":{\"on\":false},\"probes\":{" ASKING DOORS "}},\n" STEPS, 5, "watch.probes", "switches off");
 	refused_once(TOP "\"watch\":{\"probes\":{" ASKING "\"blue\":{},\"green\":{\"through\":\"${no.Test}:1\"}}},\n" STEPS, 5,
 		     "watch.probes.green.through", "there is no step \"no\"");
+	refused_once(TOP "\"watch\":{\"probes\":{\"url\":\"https://${no.Host}\",\"paths\":[\"/\"]," DOORS "}},\n" STEPS, 5,
+		     "watch.probes.url", "there is no step \"no\"");
 }
 
 static void the_watch_is_checked(void **state)
