@@ -81,20 +81,33 @@ static void say_note(const struct event *ev, const json_t *b, struct buf *out)
 	add_changes(json_object_get(b, "changes"), out);
 }
 
+/* A weight of -1 is none: its colour is not named. */
+static const char *weight_said(const json_t *b, const char *key, char out[24])
+{
+	json_int_t w = json_num(b, key, 0);
+
+	snprintf(out, 24, "%lld", (long long)w);
+	return w < 0 ? "off the rule" : out;
+}
+
 static void say_write(const struct event *ev, const json_t *b, struct buf *out)
 {
 	(void)ev;
 	if (json_num(b, "green", 0) < 0)
 		buf_adds(out, "taking green off the rule");
+	else if (json_num(b, "blue", 0) < 0)
+		buf_adds(out, "taking blue off the rule");
 	else
 		buf_addf(out, "setting the weights to %.1f %% green", percent(b));
 }
 
 static void say_weights(const struct event *ev, const json_t *b, struct buf *out)
 {
+	char blue[24], green[24];
+
 	(void)ev;
-	buf_addf(out, "AWS confirms %.1f %% green (blue %lld, green %lld)", percent(b),
-		 (long long)json_num(b, "blue", 0), (long long)json_num(b, "green", 0));
+	buf_addf(out, "AWS confirms %.1f %% green (blue %s, green %s)", percent(b), weight_said(b, "blue", blue),
+		 weight_said(b, "green", green));
 }
 
 static void say_unsure(const struct event *ev, const json_t *b, struct buf *out)
@@ -105,10 +118,11 @@ static void say_unsure(const struct event *ev, const json_t *b, struct buf *out)
 
 static void say_foreign(const struct event *ev, const json_t *b, struct buf *out)
 {
+	char blue[24], green[24], was_blue[24], was_green[24];
+
 	(void)ev;
-	buf_addf(out, "SOMEBODY ELSE set the weights to blue %lld, green %lld; this run had left %lld and %lld",
-		 (long long)json_num(b, "blue", 0), (long long)json_num(b, "green", 0),
-		 (long long)json_num(b, "left_blue", 0), (long long)json_num(b, "left_green", 0));
+	buf_addf(out, "SOMEBODY ELSE set the weights to blue %s, green %s; this run had left %s and %s", weight_said(b, "blue", blue),
+		 weight_said(b, "green", green), weight_said(b, "left_blue", was_blue), weight_said(b, "left_green", was_green));
 }
 
 static void say_history(const struct event *ev, const json_t *b, struct buf *out)

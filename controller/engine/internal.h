@@ -59,6 +59,7 @@ void engine_own_holder(char *out, size_t size);
 struct weights { int blue, green; }; /* -1: not on the rule */
 int traffic_read(struct engine *en, struct elb_rule *rule, struct weights *w, struct err *e);
 enum step_verdict traffic_reach(struct engine *en, int green_permille, struct err *e);
+enum step_verdict traffic_green_alone(struct engine *en, struct err *e); /* blue is not on the rule any more */
 /* Takes traffic off green, whatever the state; and, after proof, the baseline exactly. */
 enum step_verdict traffic_back(struct engine *en, struct err *e);
 enum step_verdict traffic_restore(struct engine *en, struct err *e);

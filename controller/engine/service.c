@@ -56,6 +56,11 @@ void step_output(struct step_run *r, const char *name, const char *value)
 	json_object_set_new(r->out, name, json_text(value));
 }
 
+enum step_verdict step_green_alone(struct step_run *r, struct err *e)
+{
+	return traffic_green_alone(r->engine, e);
+}
+
 enum step_verdict step_traffic(struct step_run *r, int green_permille, struct err *e)
 {
 	const struct run_traffic *t = &r->engine->run->traffic;

@@ -119,6 +119,9 @@ void step_output(struct step_run *r, const char *name, const char *value);
  * intends, writes and reads back (engine/traffic.c). DONE when green has
  * permille/1000 of the rule's weight, read back from AWS. */
 enum step_verdict step_traffic(struct step_run *r, int green_permille, struct err *e);
+/* Takes blue, which has no weight any more, off the rule; only behind a one-way
+ * door. DONE when AWS says so. */
+enum step_verdict step_green_alone(struct step_run *r, struct err *e);
 /* The watch's opinion of the present stage. */
 struct verdict;
 const struct verdict *step_verdict_now(const struct step_run *r);

@@ -35,13 +35,19 @@ static int only_ours(struct engine *en, const struct elb_rule *rule, struct err 
 	return 0;
 }
 
+/* This run took blue off the rule, or is about to. */
+static bool blue_may_be_gone(const struct run_traffic *t)
+{
+	return t->writing ? t->to_blue < 0 || (t->known && t->left_blue < 0) : t->known && t->left_blue < 0;
+}
+
 int traffic_read(struct engine *en, struct elb_rule *rule, struct weights *w, struct err *e)
 {
 	if (elb_rule_get(en->aws, en->run->plan->rule, rule, e))
 		return err_wrap(e, "reading the production rule");
 	w->blue = elb_rule_weight(rule, en->blue);
 	w->green = en->green[0] ? elb_rule_weight(rule, en->green) : -1;
-	if (w->blue < 0)
+	if (w->blue < 0 && !blue_may_be_gone(state(en)))
 		return err_set(e, ERR_GATE, "the rule does not forward to blue (%s)", en->blue);
 	return only_ours(en, rule, e);
 }
@@ -157,11 +163,17 @@ static int write_rule(struct engine *en, const struct elb_rule *rule, const stru
 
 static int set_weights(struct engine *en, const struct elb_rule *rule, const struct weights *to, struct err *e)
 {
-	struct elb_weight g[2] = { { .weight = to->blue }, { .weight = to->green } };
+	const struct { const char *arn; int weight; } side[] = { { en->blue, to->blue }, { en->green, to->green } };
+	struct elb_weight g[COUNT(side)];
+	size_t n = 0;
 
-	snprintf(g[0].arn, sizeof g[0].arn, "%s", en->blue);
-	snprintf(g[1].arn, sizeof g[1].arn, "%s", en->green);
-	return write_rule(en, rule, g, to->green < 0 ? 1 : 2, to, e);
+	for (size_t i = 0; i < COUNT(side); i++)
+		if (side[i].weight >= 0) {
+			g[n] = (struct elb_weight){ .weight = side[i].weight };
+			snprintf(g[n].arn, sizeof g[n].arn, "%s", side[i].arn);
+			n++;
+		}
+	return write_rule(en, rule, g, n, to, e);
 }
 
 static enum step_verdict settle(struct engine *en, const struct weights *w, struct err *e)
@@ -232,6 +244,15 @@ enum step_verdict traffic_reach(struct engine *en, int permille, struct err *e)
 		return STEP_FAIL;
 	/* A plan that only goes back finds green's weight where an earlier run left it. */
 	return reach(en, wanted(permille), permille > 0 || state(en)->known, e);
+}
+
+/* Behind the one-way door: AWS deletes no target group that a rule names, not
+ * even at weight 0 (AWS API reference, DeleteTargetGroup: ResourceInUse). */
+enum step_verdict traffic_green_alone(struct engine *en, struct err *e)
+{
+	if (!en->run->one_way || traffic_permille(&(struct weights){ state(en)->left_blue, state(en)->left_green }) < 1000)
+		return err_set(e, ERR_BUG, "blue was to be taken off the rule while it was still needed"), STEP_FAIL;
+	return reach(en, (struct weights){ -1, ELB_WEIGHT_MAX }, true, e);
 }
 
 /* --- the way back --------------------------------------------------------------- */

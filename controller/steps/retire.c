@@ -136,6 +136,7 @@ static enum step_verdict delete_it(struct step_run *r, const char *id, const cha
 {
 	enum step_verdict v = no_weight(r, e);
 
+	v = v == STEP_DONE ? step_green_alone(r, e) : v;
 	if (v == STEP_DONE && cfn_stack_delete(r->aws, id, r->token, e))
 		return STEP_FAIL;
 	return v == STEP_DONE ? wait_saying(r, "deleting blue's stack", status) : v;
@@ -225,7 +226,7 @@ static const struct param params[] = {
 };
 
 static const enum aws_op ops[] = {
-	ELB_DESCRIBE_RULES, CW_GET_METRIC_DATA, ECS_DESCRIBE_SERVICES, ECS_UPDATE_SERVICE, CFN_DESCRIBE_STACKS,
+	ELB_DESCRIBE_RULES, ELB_MODIFY_RULE, CW_GET_METRIC_DATA, ECS_DESCRIBE_SERVICES, ECS_UPDATE_SERVICE, CFN_DESCRIBE_STACKS,
 	CFN_DESCRIBE_STACK_EVENTS, CFN_DELETE_STACK,
 };
 

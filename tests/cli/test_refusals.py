@@ -83,6 +83,16 @@ class Simulated(Case):
         self.assertIn('weights at the end: blue 999, green is not on the rule', said.out)
 
 
+    def test_a_stack_is_deleted_when_the_rule_does_not_name_its_group(self):
+        """AWS deletes no target group that a rule names: such a run once froze behind the door, at weight 0."""
+        self.world()
+        blue = {'target_group': self.blue, 'stack': 'wiki-blue'}
+        gone = {'id': 'gone', 'do': 'retire', 'how': 'delete-stack', 'soak': 'PT1M', 'quiet_periods': 2}
+        plan = self.plan(LOOK, ALL, gone, blue=blue, watch={'period': 'PT1M', 'poll': 'PT30S', 'blind_after': 'PT5M'})
+        self.expect(0, self.run_it('simulate', plan), 'taking blue off the rule',
+                    'AWS confirms 100.0 % green (blue off the rule, green 999)', 'weights at the end: blue is not on the rule, green 999')
+
+
 class Unwritten(Case):
     """What is printed and does not arrive: half a schema in a file is no success."""
     WORDS = 'what this command prints could not all be written'

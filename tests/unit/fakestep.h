@@ -55,6 +55,13 @@ int step_note(struct step_run *r, const char *what, json_t *detail, struct err *
 	return json_array_append_new(fake_of(r)->notes, n);
 }
 
+enum step_verdict step_green_alone(struct step_run *r, struct err *e)
+{
+	(void)e;
+	sim_set_weights(fake_of(r)->w.sim, -1, 999);
+	return STEP_DONE;
+}
+
 int step_call(struct step_run *r, const char *why, struct err *e)
 {
 	return step_note(r, "call", json_pack("{s:s}", "why", why), e);

@@ -162,7 +162,7 @@ char *rig_plan_with(const char *top, const char *watch, const char *steps)
 	const char *judge = strstr(watch, "\"judge\"") ? "" : ",\"judge\":{\"harm\":20000}";
 
 	return xasprintf("{%s\"name\":\"rig\",\"region\":\"" RIG_REGION "\",\"account\":\"" RIG_ACCOUNT "\",\"rule\":\"" RIG_RULE "\","
-			 "\"blue\":{\"target_group\":\"" RIG_BLUE "\",\"cluster\":\"wiki\",\"service\":\"blue\"},"
+			 "\"blue\":{\"target_group\":\"" RIG_BLUE "\",\"cluster\":\"wiki\",\"service\":\"blue\",\"stack\":\"wiki-blue\"},"
 			 "\"green\":{\"target_group\":\"" RIG_GREEN "\",\"cluster\":\"wiki\",\"service\":\"green\"},"
 			 "\"watch\":{\"period\":\"PT1M\",\"alarms\":[\"wiki-5xx\"]%s%s%s},\"steps\":[%s]}", top, poll,
 			 judge, watch, steps);

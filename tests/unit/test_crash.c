@@ -72,7 +72,8 @@ static bool same_end(const struct end *a, const struct end *b)
 static uint64_t walk_once(const struct walk *w, const struct step_kind *const *kinds, uint64_t die_at,
 			  enum rig_death how, struct end *x)
 {
-	struct sim_opts world = { .seed = 11, .fault = w->fault, .requests_per_s = 100, .upgrade = strstr(w->steps, "maintenance/run.php") };
+	struct sim_opts world = { .seed = 11, .fault = w->fault, .requests_per_s = 100, .upgrade = strstr(w->steps, "maintenance/run.php"),
+				  .blue_stack = strstr(w->steps, "delete-stack") ? "wiki-blue" : NULL };
 	autofree char *plan = rig_plan(w->steps);
 	struct rig *r = rig_new(plan, &world, kinds);
 	uint64_t moments;
@@ -166,6 +167,7 @@ static int differing_ends(const struct walk *w, const struct step_kind *const *k
 #define HOOK ",{\"id\":\"hook\",\"do\":\"hook\",\"program\":[\"/bin/true\"]}"
 #define APPROVE ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT5M\",\"default\":\"promote\"}"
 #define NOBODY ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"go on?\",\"deadline\":\"PT5M\",\"default\":\"rollback\"}"
+#define DELETE ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT1M\",\"quiet_periods\":2,\"how\":\"delete-stack\"}"
 #define RETIRE ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT1M\",\"quiet_periods\":2,\"how\":\"scale-down\"}"
 #define BLUE_JSON "\"blue\":\"tests/unit/schema-blue.json\",\"green\":\"tests/unit/schema-green.json\""
 #define GATE ",{\"id\":\"gate\",\"do\":\"schema\",\"kind\":\"freeze\"," BLUE_JSON ",\"host\":\"wiki.internal\",\"name\":\"wiki\"}"
@@ -197,6 +199,7 @@ static const struct walk walks[] = {
 	{ "shift, back", LOOK SHIFT PROMOTE, "errors", NULL, 0, RUN_ROLLED_BACK },
 	{ "shift and promote", LOOK SHIFT PROMOTE, NULL, NULL, 0, RUN_PROMOTED },
 	{ "promote, back", LOOK PROMOTE, NULL, "rollback", 60, RUN_ROLLED_BACK },
+	{ "delete", LOOK PROMOTE DELETE, NULL, NULL, 0, RUN_PROMOTED },
 	{ "retire", LOOK PROMOTE RETIRE, NULL, NULL, 0, RUN_PROMOTED },
 	{ "schema", LOOK GATE, NULL, NULL, 0, RUN_PROMOTED },
 	{ "copy", LOOK COPY, NULL, NULL, 0, RUN_PROMOTED },

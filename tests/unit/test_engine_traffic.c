@@ -812,6 +812,60 @@ static void deadman_moves_on_while_somebody_lives(void **state)
 	life_over(r);
 }
 
+/* --- blue leaves the rule ---------------------------------------------------------------------------------- */
+
+#define DELETE ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT10M\",\"quiet_periods\":2,\"how\":\"delete-stack\"}"
+
+static struct rig *deletion(void (*see)(struct rig *r), enum run_state end)
+{
+	struct rig *r = life_with(NULL, NULL, LOOK SHIFT PROMOTE DELETE, &(struct sim_opts){ .seed = 11, .blue_stack = "wiki-blue" });
+
+	r->see = see;
+	life_to(r, end);
+	return r;
+}
+
+static void a_group_is_deleted_when_no_rule_names_it(void **state)
+{
+	struct rig *r = deletion(NULL, RUN_PROMOTED);
+	autojson json_t *write = line(r, "write", lines(r, "write"));
+
+	(void)state;
+	assert_int_equal(json_num(write, "blue", 0), -1);
+	assert_int_equal(truth(r).weight_blue, -1);
+	assert_int_equal(truth(r).weight_green, 999);
+	assert_int_equal(truth(r).stacks, 0);
+	life_over(r);
+}
+
+static void somebody_names_blue_again(struct rig *r)
+{
+	if (first_time(truth(r).weight_blue < 0))
+		sim_set_weights(r->sim, 500, 499);
+}
+
+/* What is deleted meanwhile is not known to be whole: a person decides. */
+static void blue_named_again_behind_the_door_is_a_persons_matter(void **state)
+{
+	struct rig *r = deletion(somebody_names_blue_again, RUN_FROZEN);
+
+	(void)state;
+	assert_true(lines(r, "call") > 0);
+	assert_int_equal(truth(r).weight_blue, 500); /* not fought over */
+	life_over(r);
+}
+
+static void there_is_no_way_back_to_a_deleted_blue(void **state)
+{
+	struct rig *r = deletion(NULL, RUN_PROMOTED);
+
+	(void)state;
+	assert_int_equal(rig_order(r, "rollback", NULL, false), 0);
+	life_to(r, RUN_PROMOTED);
+	assert_int_equal(truth(r).weight_green, 999);
+	life_over(r);
+}
+
 /* --- the whole machine ---------------------------------------------------------------------------------------- */
 
 static void order_behind_the_door(struct rig *r)
@@ -847,6 +901,9 @@ static void every_transition_in_the_table_is_reached(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_group_is_deleted_when_no_rule_names_it),
+		cmocka_unit_test(blue_named_again_behind_the_door_is_a_persons_matter),
+		cmocka_unit_test(there_is_no_way_back_to_a_deleted_blue),
 		cmocka_unit_test(a_lost_reply_to_modify_rule_is_looked_up),
 		cmocka_unit_test(a_write_that_never_arrived_is_made_again),
 		cmocka_unit_test(throttled_reads_are_unknown_not_ok),

@@ -543,7 +543,6 @@ static void retire_deletes_a_stack(void **state)
 		  &(struct sim_opts){ .seed = 5, .blue_stack = "wiki-blue" });
 	f.plan.blue.stack = (char *)"wiki-blue";
 	all_on_green(&f);
-	sim_set_weights(f.w.sim, -1, 999);
 	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
 	assert_int_equal(truth_of(&f).stacks, 0);
 	fake_close(&f);
