@@ -7,7 +7,7 @@
 
 #define ANSWER_MAX ((size_t)4 << 20)
 #define BODY_MAX   ((size_t)64 << 10)
-#define OWN        3 /* headers that are always there */
+#define OWN        3 /* headers of ours, the last with a form only */
 
 static size_t add_headers(const struct wiki_door *d, struct kv *head, size_t n)
 {
@@ -28,12 +28,17 @@ static int ask(const struct wiki_door *d, const char *path, const char *form, st
 	struct kv head[OWN + WIKI_HEADERS] = { { "User-Agent", "cutover" }, { "Accept", "*/*" },
 					       { "Content-Type", "application/x-www-form-urlencoded" } };
 	struct http_req q = {
-		.method = form ? "POST" : "GET", .url = url, .head = head, .nhead = add_headers(d, head, OWN), .body = form,
+		.method = form ? "POST" : "GET", .url = url, .head = head, .nhead = add_headers(d, head, form ? OWN : OWN - 1), .body = form,
 		.nbody = form ? strlen(form) : 0, .timeout_ms = d->timeout_ms, .max_answer = ANSWER_MAX, .connect_to = d->through,
 		.once = form != NULL,
 	};
 
-	return http_send(d->http, &q, a, e);
+	return http_send(d->http, &q, a, e) ? err_wrap(e, "%s %.200s", q.method, url) : 0;
+}
+
+int wiki_get(const struct wiki_door *d, const char *path, struct http_res *a, struct err *e)
+{
+	return ask(d, path, NULL, a, e);
 }
 
 static enum wiki_answer ill(int said)

@@ -17,10 +17,13 @@ struct wiki_door {
 	const char *url;       /* as its users name it, "https://wiki.example.org"; no path */
 	const char *through;   /* "host:port" to connect to instead; NULL: the URL's own */
 	const json_t *headers; /* {name: value} besides; NULL: none. At most WIKI_HEADERS count */
-	const char *scripts;   /* where api.php is: "/w" ($wgScriptPath) */
+	const char *scripts;   /* where api.php is: "/w" ($wgScriptPath); wiki_search and wiki_edit need it */
 	int64_t timeout_ms;    /* of one request */
 };
 #define WIKI_HEADERS 8
+
+/* GET url + path; any status is an answer. */
+int wiki_get(const struct wiki_door *d, const char *path, struct http_res *a, struct err *e);
 
 enum wiki_answer {
 	WIKI_WELL,

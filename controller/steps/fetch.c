@@ -1,48 +1,21 @@
 #include "steps/fetch.h"
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "plan/plan.h"
 
 #include <string.h>
-
-#define ANSWER_MAX ((size_t)4 << 20)
-
-static size_t base_length(const char *url)
-{
-	size_t n = strlen(url);
-
-	return n && url[n - 1] == '/' ? n - 1 : n;
-}
 
 int fetch_get(struct step_run *r, const char *path, struct http_res *a, struct err *e)
 {
 	return fetch_through(r, path, json_str(r->params, "through", NULL), a, e);
 }
 
-/* Those of the plan behind the n there are. */
-static size_t add_headers(const struct step_run *r, struct kv *head, size_t n)
-{
-	const char *name;
-	json_t *v;
-
-	json_object_foreach(json_object_get(r->params, "headers"), name, v)
-		if (n < 2 + FETCH_HEADERS)
-			head[n++] = (struct kv){ name, json_string_value(v) };
-	return n;
-}
-
 int fetch_through(struct step_run *r, const char *path, const char *through, struct http_res *a, struct err *e)
 {
-	const char *base = json_str(r->params, "url", "");
-	autofree char *url = xasprintf("%.*s%s", (int)base_length(base), base, path);
-	struct kv head[2 + FETCH_HEADERS] = { { "User-Agent", "cutover" }, { "Accept", "*/*" } };
-	struct http_req q = {
-		.method = "GET", .url = url, .head = head, .nhead = add_headers(r, head, 2), .timeout_ms = FETCH_TIMEOUT_MS,
-		.max_answer = ANSWER_MAX, .connect_to = through,
-	};
+	const struct wiki_door d = { .http = r->http, .url = json_str(r->params, "url", ""), .through = through,
+				     .headers = json_object_get(r->params, "headers"), .timeout_ms = FETCH_TIMEOUT_MS };
 
-	return http_send(r->http, &q, a, e) ? err_wrap(e, "GET %.200s", url) : 0;
+	return wiki_get(&d, path, a, e);
 }
 
 static void check_paths(const struct step *s, const struct plan *p, struct plan_errors *errs)

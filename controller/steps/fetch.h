@@ -4,13 +4,13 @@
 #define CUTOVER_STEPS_FETCH_H
 
 #include "engine/step.h"
-#include "net/http.h"
+#include "mediawiki/ask.h"
 
 /* The engine's tick must not be held for long while green may have traffic:
  * after this much time in requests a step says WAIT and goes on in the next. */
 #define FETCH_SLICE_MS   3000
 #define FETCH_TIMEOUT_MS 5000
-#define FETCH_HEADERS    8
+#define FETCH_HEADERS    WIKI_HEADERS
 
 #define FETCH_PARAMS \
 	{ .name = "url", .type = PARAM_STRING, .required = true, \
