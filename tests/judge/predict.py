@@ -126,7 +126,8 @@ def predict(plan, a):
         raise SystemExit('%d periods of blue are too few: nothing would be compared' % a.past)
     c = world(plan, a.rate, a.excess, a.least, a.delay)
     res = run(c, Watched(plan, a.past), a.worlds, a.seed, keep=True)
-    harm, back = res['harm'], res['state'] == 1
+    until = np.arange(c['T']) < res['end'][:, None]  # a run that is promoted ends too: what green costs for ever is no part of it
+    harm, back = (res['truth'][3] * until).sum(1), res['state'] == 1  # nothing but the fault fails
     means = np.random.default_rng([a.seed, 3]).choice(harm, (20000, a.runs)).mean(1)
     onset = np.argmax(res['view'].w >= a.least, axis=1)
     return {'worlds': a.worlds, 'seed': a.seed, 'requests_a_period': c['volume'], 'past': a.past, 'stages': plan.stages,
