@@ -89,8 +89,9 @@ GOALS = (
     ('healthy promoted, least', 'well_least', '>=', .97, .97),
     ('minutes to it, median', 'minutes', '<=', 70, 70),
 )
-# Of fewer cells and worlds: chance is part of them, a broken judge is far outside.
-SHORT = {'false_worst': .02, 'rough_worst': .02, 'harm_median': (1.35, .85), 'harm_p90': (3.4, None), 'harm_worst': (4, 3.6),
+# Of fewer cells and worlds: chance is part of them, a broken judge is far outside. More than 7 of 200 worlds are
+# taken back in one cell in a thousand whose rate is 1 %, more than 4 in one of twenty.
+SHORT = {'false_worst': .02, 'rough_worst': .035, 'harm_median': (1.35, .85), 'harm_p90': (3.4, None), 'harm_worst': (4, 3.6),
          'fails_p90': (2.4, None), 'fails_worst': (4, 3.4),
          'bad_worst': .08, 'well_least': .93, 'minutes': 78}
 
