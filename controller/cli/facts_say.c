@@ -82,7 +82,7 @@ static void say_judge(const struct plan_watch *w, json_t *list)
 	say(list, "green is BAD when it is worse than blue: errors, %s are compared at every look; a green as good as blue is taken "
 	    "back in %g%% of runs", what.p, 100 * w->tuning.alpha);
 	if (json_str(w->probes, "sandbox", NULL))
-		say(list, "while green has weight, page %s is overwritten every %s through either colour, to see whether it can be edited",
+		say(list, "while both colours have weight, page %s is overwritten every %s through either colour, to see whether it can be edited",
 		    json_str(w->probes, "sandbox", ""), said(json_num(w->probes, "every", 0)).text);
 	say(list, "green is BAD when it makes blue sick: blue never was in its past, and gets worse right after two raises");
 	say(list, "a stage is left only when the fault is excluded that would cost more than %g failed requests in the next one "

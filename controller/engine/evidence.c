@@ -163,13 +163,15 @@ static bool is_absurd(double requests, double errors)
 	return errors > MAY_EXCEED * requests + MAY_EXCEED_BY;
 }
 
-static void take_sample(struct sample *out, const struct cw_series *s, int64_t at)
+/* own: how many of the requests were probes. Their failures stay in: they are few, and errors. */
+static void take_sample(struct sample *out, const struct cw_series *s, int64_t at, int own)
 {
 	bool there;
 	double errors = value_at(&s[ERRORS], at, &there), refused = value_at(&s[CONNECTION_ERRORS], at, &there);
 
 	out->requests = value_at(&s[REQUESTS], at, &out->seen);
 	out->seen = out->seen && !is_absurd(out->requests, errors);
+	out->requests = fmax(out->requests - own, 0);
 	out->errors = errors + refused;
 	if (out->errors > out->requests)
 		out->errors = out->requests;
@@ -195,7 +197,7 @@ static double slow_at(const struct cw_series *s, int64_t at, double requests)
 }
 
 /* Rounded: what is judged is what the journal says. */
-static bool take_point(const struct reading *r, enum judge_colour c, int64_t at, struct judge_point *p)
+static bool take_point(const struct reading *r, enum judge_colour c, int64_t at, int own, struct judge_point *p)
 {
 	const struct cw_series *s = r->s + c * r->per_colour;
 	double refused = count_at(&s[CONNECTION_ERRORS], at);
@@ -204,6 +206,7 @@ static bool take_point(const struct reading *r, enum judge_colour c, int64_t at,
 	p->requests = round(value_at(&s[REQUESTS], at, &there));
 	if (!there || is_absurd(p->requests, count_at(&s[ERRORS], at)))
 		return false;
+	p->requests = fmax(p->requests - own, 0);
 	for (int m = 0; m < JUDGE_METRICS; m++)
 		p->count[m] = -1;
 	p->count[JUDGE_ERRORS] = count_at(&s[ERRORS], at);
@@ -263,13 +266,15 @@ static void check_recent(struct evidence *ev, const struct reading *r)
 
 /* --- both colours, up to now ---------------------------------------------------------------------- */
 
-static void take_closed(struct evidence *ev, const struct reading *r, int64_t from, int64_t to)
+static void take_closed(struct watch *w, const struct reading *r, int64_t from, int64_t to)
 {
+	struct evidence *ev = &w->ev;
+
 	for (int64_t t = from; t < to; t += ev->period_ms) {
 		size_t i = (size_t)((t - ev->start) / ev->period_ms);
 
-		take_sample(&ev->blue[i], r->s, t);
-		take_sample(&ev->green[i], r->s + r->per_colour, t);
+		take_sample(&ev->blue[i], r->s, t, probes_sent(w, JUDGE_BLUE, t));
+		take_sample(&ev->green[i], r->s + r->per_colour, t, probes_sent(w, JUDGE_GREEN, t));
 	}
 	check_recent(ev, r);
 }
@@ -282,7 +287,7 @@ static void tell_judge(struct engine *en, const struct reading *r, int64_t from,
 		for (int c = 0; c < 2; c++) {
 			struct judge_point p = { .period = mind_period(en, t) };
 
-			if (take_point(r, (enum judge_colour)c, t, &p))
+			if (take_point(r, (enum judge_colour)c, t, probes_sent(&en->watch, (enum judge_colour)c, t), &p))
 				mind_tell(en, (enum judge_colour)c, &p);
 		}
 }
@@ -305,7 +310,7 @@ int evidence_read(struct engine *en, struct err *e)
 	if (queries(en, &r, e) || cw_get(en->aws, r.q, 2 * r.per_colour, from, until, (int)(period / 1000), r.s, e))
 		return -1;
 	if (all_complete(r.s, 2 * r.per_colour)) {
-		take_closed(&w->ev, &r, from, closed);
+		take_closed(w, &r, from, closed);
 		tell_judge(en, &r, from, mind_sees_until(en));
 		w->read_until = closed;
 	}

@@ -11,6 +11,12 @@
 struct mind;
 struct opinion;
 
+#define OWN_PERIODS 64
+struct own_requests { /* of our probes, by colour, that the load balancer counted in the period from `at` on */
+	int64_t at;
+	int sent[2];
+};
+
 struct watch {
 	int64_t next;          /* wall ms of the next look; 0: now */
 	struct evidence ev;
@@ -22,6 +28,7 @@ struct watch {
 	struct mind *mind;     /* the sequential judge; NULL: none yet */
 	int64_t probe_at;      /* wall ms of the next round of probes; 0: now */
 	size_t probe;          /* which one of the round is next */
+	struct own_requests own[OWN_PERIODS];
 };
 
 struct engine {
@@ -83,6 +90,8 @@ int watch_tick(struct engine *en, int64_t *wake_at, struct err *e);
 
 /* probes.c: asks one of watch.probes, if it is time. */
 void probes_tick(struct engine *en, int64_t *wake_at);
+/* How many of a colour's requests in that period were these, as far as this process sent them. */
+int probes_sent(const struct watch *w, enum judge_colour c, int64_t at);
 
 /* evidence.c: what one look sees. evidence_window before, evidence_read into it. */
 int64_t watch_lag_ms(const struct plan_watch *w);

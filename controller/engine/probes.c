@@ -13,6 +13,43 @@
 
 #define PROBE_TIMEOUT_MS 3000
 
+/* What was sent counts in CloudWatch, as users' requests do: it is told from them. */
+struct counted {
+	const struct http *http;
+	int n;
+};
+
+static int counted_send(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
+{
+	struct counted *c = ctx;
+	int rc = http_send(c->http, q, a, e);
+
+	c->n += !rc || e->kind == ERR_UNSURE;
+	return rc;
+}
+
+static struct own_requests *own_at(struct watch *w, int64_t at)
+{
+	return &w->own[at / w->ev.period_ms % OWN_PERIODS];
+}
+
+static void remember(struct engine *en, enum judge_colour c, int n)
+{
+	int64_t at = evidence_align(engine_now(en), en->watch.ev.period_ms);
+	struct own_requests *own = own_at(&en->watch, at);
+
+	if (own->at != at)
+		*own = (struct own_requests){ .at = at };
+	own->sent[c] += n;
+}
+
+int probes_sent(const struct watch *w, enum judge_colour c, int64_t at)
+{
+	const struct own_requests *own = own_at((struct watch *)w, at);
+
+	return own->at == at ? own->sent[c] : 0;
+}
+
 struct thing {
 	enum { READ, SEARCH, EDIT } kind;
 	const char *of; /* path, words or title */
@@ -48,11 +85,11 @@ static int round_open(struct engine *en, struct round *r, struct err *e)
 	return 0;
 }
 
-static struct wiki_door door_of(struct engine *en, const struct round *r, enum judge_colour c)
+static struct wiki_door door_of(const struct http *http, const struct round *r, enum judge_colour c)
 {
 	const json_t *door = json_object_get(r->probes, c == JUDGE_GREEN ? "green" : "blue");
 
-	return (struct wiki_door){ .http = &en->http, .url = json_str(r->probes, "url", ""), .through = json_str(door, "through", NULL),
+	return (struct wiki_door){ .http = http, .url = json_str(r->probes, "url", ""), .through = json_str(door, "through", NULL),
 				   .headers = json_object_get(door, "headers"), .scripts = json_str(r->probes, "scripts", ""),
 				   .timeout_ms = PROBE_TIMEOUT_MS };
 }
@@ -68,14 +105,17 @@ static enum wiki_answer edit(struct engine *en, const struct wiki_door *d, const
 
 static enum wiki_answer ask(struct engine *en, const struct round *r, const struct thing *t, enum judge_colour c, struct err *e)
 {
-	struct wiki_door d = door_of(en, r, c);
+	struct counted counted = { .http = &en->http };
+	struct wiki_door d = door_of(&(struct http){ counted_send, &counted }, r, c);
+	enum wiki_answer is = WIKI_CLOSED;
 
 	switch (t->kind) {
-	case READ: return wiki_read(&d, t->of, e);
-	case SEARCH: return wiki_search(&d, t->of, e);
-	case EDIT: return edit(en, &d, t->of, e);
+	case READ: is = wiki_read(&d, t->of, e); break;
+	case SEARCH: is = wiki_search(&d, t->of, e); break;
+	case EDIT: is = edit(en, &d, t->of, e); break;
 	}
-	return WIKI_CLOSED;
+	remember(en, c, counted.n);
+	return is;
 }
 
 static void ask_next(struct engine *en, const struct round *r)
@@ -117,7 +157,10 @@ static void one_probe(struct engine *en)
 
 void probes_tick(struct engine *en, int64_t *wake_at)
 {
-	if (!mind_wants_probes(en))
+	const struct run_traffic *t = &en->run->traffic;
+
+	/* Where one has all traffic there is nothing to compare, and the other must be seen to be quiet. */
+	if (!mind_wants_probes(en) || t->left_blue <= 0 || t->left_green <= 0)
 		return;
 	if (engine_now(en) >= en->watch.probe_at)
 		one_probe(en);

@@ -105,7 +105,7 @@ static const struct section watch_sections[] = {
 	  .shape = { .fields = errors_fields } },
 	{ .name = "latency", .about = "which response times are slow", .always = true,
 	  .shape = { .fields = latency_fields } },
-	{ .name = "probes", .about = "requests of our own to both colours, while green has weight; failures are judged as errors are",
+	{ .name = "probes", .about = "requests of our own to both colours, while both have weight; failures are judged as errors are",
 	  .shape = { .fields = probes_fields, .sections = probes_sections } },
 	{ 0 },
 };

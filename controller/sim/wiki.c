@@ -123,8 +123,26 @@ static void say_page(struct sim *s, const struct ask *k, struct say *a, const st
 		say_plain(a, 404, "text/html", "<h1>Not Found</h1>");
 }
 
+/* The load balancer counts whoever asks. */
+static void count(struct sim *s, struct side *c, bool failed)
+{
+	int64_t period = s->now / s->period_ms;
+	struct tally *t = users_tally(s, c->tally, period), *all = users_tally(s, s->balancer_tally, period);
+
+	all->requests++;
+	t->requests++;
+	t->errors += failed;
+	t->slowness += c->slowness;
+}
+
+static bool fails(struct sim *s, const struct ask *k, const struct side *c)
+{
+	return dice_real(&s->net_dice) < c->errors || (!strstr(k->path, "/api.php") && !databases_fit(s, (int)(c - s->side)));
+}
+
 void wiki_answer(struct sim *s, const struct ask *k, struct say *a)
 {
+	bool failed;
 	struct side *c = &s->side[who_answers(s, k)];
 	double cold = 1 + COLD_FACTOR * exp(-(double)c->answered / COLD_FADE);
 
@@ -134,9 +152,9 @@ void wiki_answer(struct sim *s, const struct ask *k, struct say *a)
 		return say_plain(a, 502, "text/html", "<h1>502 Bad Gateway</h1>");
 	a->took_ms = (int64_t)(60 * cold * c->slowness * exp(0.15 * dice_normal(&s->net_dice)));
 	c->answered++;
-	if (dice_real(&s->net_dice) < c->errors)
-		return say_plain(a, 500, "text/html", "<h1>MediaWiki internal error.</h1>");
-	if (!strstr(k->path, "/api.php") && !databases_fit(s, (int)(c - s->side)))
+	failed = fails(s, k, c);
+	count(s, c, failed);
+	if (failed)
 		return say_plain(a, 500, "text/html", "<h1>MediaWiki internal error.</h1>");
 	say_page(s, k, a, c);
 }

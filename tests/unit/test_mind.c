@@ -237,6 +237,29 @@ static void probes_ask_both_colours_alike(void **state)
 	life_over(r);
 }
 
+/* Probes are no readers: blue is retired though they asked it, and too few readers stay too few. */
+static void probes_are_not_counted_as_readers(void **state)
+{
+	const struct sim_opts quiet = { .seed = 11, .requests_per_s = .01 };
+	struct rig *r = life_with(NULL, JUDGED PROBES, LOOK LADDER RETIRE, &busy);
+
+	(void)state;
+	r->ask = count_probes;
+	life_to(r, RUN_PROMOTED);
+	life_over(r);
+	r = life_with(NULL, JUDGED PROBES, LOOK SHIFT PROMOTE, &quiet);
+	memset(&probed, 0, sizeof probed);
+	r->ask = count_probes;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_true(probed.asked[1] > 100);
+	for (int i = 1; i <= lines(r, "verdict"); i++) {
+		autojson json_t *v = line(r, "verdict", i);
+
+		assert_true(json_dbl(json_object_get(v, "green"), "requests", 0) < 40);
+	}
+	life_over(r);
+}
+
 /* HTTP 200, and too few of all requests for any counter. */
 static void edits_that_fail_are_found_by_probes_alone(void **state)
 {
@@ -438,6 +461,7 @@ int main(void)
 		cmocka_unit_test(slow_answers_are_counted_or_compared),
 		cmocka_unit_test(errors_that_are_http_200_are_found),
 		cmocka_unit_test(probes_ask_both_colours_alike),
+		cmocka_unit_test(probes_are_not_counted_as_readers),
 		cmocka_unit_test(edits_that_fail_are_found_by_probes_alone),
 		cmocka_unit_test(probes_survive_their_sender),
 		cmocka_unit_test(probes_that_cannot_be_asked_hold),
