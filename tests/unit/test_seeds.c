@@ -63,6 +63,9 @@ static void add_upgrade(struct buf *b, bool clone)
 		 ",{\"id\":\"updated\"," GATE ",\"fits\":\"green\",\"host\":\"${copy.Endpoint}\"}");
 }
 
+#define PROBES ",\"probes\":{\"url\":\"https://wiki.example.org\",\"paths\":[\"/wiki/Main_Page\"],\"sandbox\":\"Sandbox\"," \
+	"\"blue\":{\"headers\":{\"X-MW-Color\":\"blue\"}},\"green\":{\"headers\":{\"X-MW-Color\":\"green\"}}}"
+
 static char *random_upgrade(void)
 {
 	autobuf struct buf b = BUF_MAX(8192);
@@ -88,8 +91,8 @@ static char *random_plan(void)
 			 dice(2) ? "promote" : "rollback");
 	buf_addf(&b, ",{\"id\":\"promote\",\"do\":\"promote\",\"bake\":\"PT%dM\"}", (int)dice(5) + 1);
 	if (dice(4) == 0)
-		buf_adds(&b, ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT5M\",\"how\":\"scale-down\"}");
-	return rig_plan(b.p);
+		buf_addf(&b, ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT5M\",\"how\":\"%s\"}", dice(2) ? "scale-down" : "delete-stack");
+	return rig_plan_with("", dice(3) ? "" : PROBES, b.p);
 }
 
 /* --- a random life --------------------------------------------------------------------- */
@@ -233,6 +236,7 @@ static bool one_seed(uint64_t seed, bool verbose, int *outcome)
 	plan = world.upgrade ? random_upgrade() : random_plan();
 	world.fault = dice(2) ? faults[dice(nfaults)].name : NULL;
 	world.requests_per_s = 5.0 * (double)(1 + dice(100));
+	world.blue_stack = strstr(plan, "delete-stack") ? "wiki-blue" : NULL;
 	r = rig_new(plan, &world, step_kinds);
 	if (!r)
 		return false;
