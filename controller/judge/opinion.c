@@ -308,10 +308,12 @@ static void numbers(const struct opinion *o, struct verdict *v)
 static bool is_shared(const struct verdict *v) { return v->kind == VERDICT_HOLD && !strncmp(v->rule, "both-", 5); }
 
 /* What answers nobody is the wiki's trouble, or the probes' own. */
-static bool both_probes(const struct opinion *o, struct verdict *v)
+static bool both_probes(const struct evidence *ev, const struct opinion *o, struct verdict *v)
 {
 	const struct judge_probes *p = &o->judge->probes_new;
 
+	if (ev->green_permille >= 1000) /* none are sent any more: these are old */
+		return false;
 	for (int c = 0; c < 2; c++)
 		if (p->failed[c] * 2 <= p->sent[c])
 			return false;
@@ -321,7 +323,7 @@ static bool both_probes(const struct opinion *o, struct verdict *v)
 }
 
 /* What the guarded rules left open. A suspicion is told also where they want to see more. */
-static void judge_stage(const struct opinion *o, struct verdict *v)
+static void judge_stage(const struct evidence *ev, const struct opinion *o, struct verdict *v)
 {
 	bool more = v->kind == VERDICT_HOLD && !strcmp(v->rule, "evidence");
 
@@ -329,7 +331,7 @@ static void judge_stage(const struct opinion *o, struct verdict *v)
 		verdict_say(v, VERDICT_HOLD, "no-judge", "%.200s", o->why_none);
 	if (!o->judge || (v->kind != VERDICT_GOOD && !more))
 		return;
-	if (both_probes(o, v))
+	if (both_probes(ev, o, v))
 		return;
 	if (o->answer->suspicious || (!more && o->answer->kind != VERDICT_GOOD))
 		hold(o, v);
@@ -348,7 +350,7 @@ void opinion_form(const struct evidence *ev, const struct judge_limits *lim, con
 		if (is_shared(&v) || (o && o->judge && both_sick(ev, o, &v)))
 			suspect_green(ev, &v);
 		else if (!contradiction(ev, lim, &v) && v.kind != VERDICT_BLIND && !(o && o->judge && stale(o, &v)) && o)
-			judge_stage(o, &v);
+			judge_stage(ev, o, &v);
 	}
 	*out = v;
 }

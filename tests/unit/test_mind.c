@@ -22,6 +22,7 @@
 #define DOORS "\"url\":\"https://wiki.example.org\",\"every\":\"PT15S\",\"scripts\":\"/w\"," \
 	"\"blue\":{\"headers\":{\"X-MW-Color\":\"blue\"}},\"green\":{\"headers\":{\"X-MW-Color\":\"green\"}}"
 #define PROBES ",\"probes\":{\"paths\":[\"/wiki/Main_Page\"],\"search\":\"main page\",\"sandbox\":\"Project:Sandbox/cutover\"," DOORS "}"
+#define QUIET ",{\"id\":\"retire\",\"do\":\"retire\",\"soak\":\"PT10M\",\"quiet_periods\":2,\"timeout\":\"PT3H\"}"
 #define NO_PROBES ",\"probes\":{\"url\":\"https://wiki.example.org\",\"paths\":[\"/\"],\"blue\":{},\"green\":{\"through\":\"${green.NoSuchOutput}:1\"}}"
 #define ODD_PROBES ",\"probes\":{\"paths\":[\"/nowhere\"]," DOORS "}"
 
@@ -141,14 +142,10 @@ static void green_late_at_two_per_cent(struct rig *r)
 		sim_green_errors(r->sim, 0.02);
 }
 
-/* No guarded rule minds 2 %; and each process that dies leaves the next one as wise as it was. */
-static void two_per_cent_are_found_by_whoever_drives(void **state)
+/* A process after the other dies, each at a later moment; the next may live. */
+static void die_often(struct rig *r, uint64_t from, uint64_t to, uint64_t every)
 {
-	struct rig *r = life_with(NULL, JUDGED, LOOK LADDER, &busy);
-
-	(void)state;
-	r->see = green_late_at_two_per_cent;
-	for (uint64_t n = 90; n < 170; n += 7) {
+	for (uint64_t n = from; n < to; n += every) {
 		r->dead = 0;
 		r->how = RIG_AFTER;
 		r->die_at = n;
@@ -157,6 +154,16 @@ static void two_per_cent_are_found_by_whoever_drives(void **state)
 	}
 	r->dead = 0;
 	r->how = RIG_LIVE;
+}
+
+/* No guarded rule minds 2 %; and each process that dies leaves the next one as wise as it was. */
+static void two_per_cent_are_found_by_whoever_drives(void **state)
+{
+	struct rig *r = life_with(NULL, JUDGED, LOOK LADDER, &busy);
+
+	(void)state;
+	r->see = green_late_at_two_per_cent;
+	die_often(r, 90, 170, 7);
 	life_to(r, RUN_ROLLED_BACK);
 	assert_why(r, "worse: green is worse than blue, by its errors (green fails");
 	assert_true(r->processes > 8);
@@ -241,7 +248,7 @@ static void probes_ask_both_colours_alike(void **state)
 static void probes_are_not_counted_as_readers(void **state)
 {
 	const struct sim_opts quiet = { .seed = 11, .requests_per_s = .01 };
-	struct rig *r = life_with(NULL, JUDGED PROBES, LOOK LADDER RETIRE, &busy);
+	struct rig *r = life_with(NULL, JUDGED PROBES, LOOK LADDER QUIET, &busy);
 
 	(void)state;
 	r->ask = count_probes;
@@ -283,15 +290,7 @@ static void probes_survive_their_sender(void **state)
 	struct rig *r = probe(JUDGED PROBES, "edits");
 
 	(void)state;
-	for (uint64_t n = 120; n < 260; n += 23) {
-		r->dead = 0;
-		r->how = RIG_AFTER;
-		r->die_at = n;
-		if (rig_process(r) != 1)
-			break;
-	}
-	r->dead = 0;
-	r->how = RIG_LIVE;
+	die_often(r, 120, 260, 23);
 	life_to(r, RUN_ROLLED_BACK);
 	assert_true(r->processes > 4);
 	assert_same_again(r, 5);

@@ -123,6 +123,19 @@ static void a_cold_green_is_called_cold(void **state)
 	says(VERDICT_GOOD, "evidence", "nothing speaks against green");
 }
 
+/* At 100 % no probes are sent: those that failed before must not hold the last stage for ever. */
+static void probes_that_failed_before_hold_no_later_stage(void **state)
+{
+	(void)state;
+	begin_with(1U << JUDGE_PROBES);
+	live(30, 0, 1);
+	judge_probed(&judge, &(struct judge_probes){ .sent = { 4, 4 }, .failed = { 4, 3 } });
+	opinion.ill = "reading /: it answered 404";
+	says(VERDICT_HOLD, "both-probes", "(green 3 of 4, blue 4 of 4; green's last: reading /: it answered 404)");
+	ev.green_permille = 1000;
+	says(VERDICT_GOOD, "evidence", "nothing speaks against green");
+}
+
 static void suspicion_holds(void **state)
 {
 	(void)state;
@@ -229,6 +242,7 @@ int main(void)
 		cmocka_unit_test(the_guard_may_want_more),
 		cmocka_unit_test(a_worse_green_is_bad_with_its_numbers),
 		cmocka_unit_test(a_cold_green_is_called_cold),
+		cmocka_unit_test(probes_that_failed_before_hold_no_later_stage),
 		cmocka_unit_test(suspicion_holds),
 		cmocka_unit_test(a_catastrophe_does_not_wait_for_evidence),
 		cmocka_unit_test(both_sick_is_nobodys_fault),
