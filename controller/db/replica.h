@@ -20,7 +20,7 @@ bool db_position_same(const struct db_position *a, const struct db_position *b);
 /* Where the server's own binlog ends. ERR_DENIED names the right that is missing. */
 int db_position(struct db *d, struct db_position *out, struct err *e);
 /* Transactions of others that were open `older_s` seconds ago already: they may
- * still write, whatever the wiki says now. */
+ * still write, whatever the wiki says now. ERR_BUSY: the server's list is old. */
 int db_open_since(struct db *d, int64_t older_s, int64_t *n, struct err *e);
 
 struct db_replica {

@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import threading
 import time
 import unittest
 
@@ -38,12 +39,12 @@ def reached(done, want):
     return json.loads(out)['reached']
 
 
-def wait(what, seconds=20):
+def wait(what, seconds=20, every=0.05):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if what():
             return True
-        time.sleep(0.05)
+        time.sleep(every)
     return False
 
 
@@ -155,11 +156,41 @@ class Replica(unittest.TestCase):
         self.assertEqual(ask(self.source, 'open', 0), {'open': 0})
         session = self.source.session('START TRANSACTION; UPDATE wiki.t SET a = 91 WHERE a = 90', 'wiki')
         try:
-            self.assertTrue(wait(lambda: ask(self.source, 'open', 1) == {'open': 1}))
+            self.assertTrue(wait(lambda: ask(self.source, 'open', 1) == {'open': 1}, every=0.2))
+            time.sleep(0.2)  # read more than ten times a second the list would be old
             self.assertEqual(ask(self.source, 'open', 3600), {'open': 0})
         finally:
             session.close()
-        self.assertTrue(wait(lambda: ask(self.source, 'open', 0) == {'open': 0}))
+        self.assertTrue(wait(lambda: ask(self.source, 'open', 0) == {'open': 0}, every=0.2))
+
+    def test_list_of_transactions_that_is_old_is_not_believed(self):
+        """InnoDB makes its list anew only when nobody has read it for 0.1 s: somebody who reads it all the time keeps it old."""
+        self.insert(92)
+        reader = subprocess.Popen(self.source.client('--unbuffered', 'wiki'), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        keep = threading.Event()
+
+        def read():
+            while not keep.wait(0.02):
+                reader.stdin.write('SELECT * FROM information_schema.innodb_trx;\n')
+                reader.stdin.flush()
+            reader.stdin.close()
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            time.sleep(0.3)
+            session = self.source.session('START TRANSACTION; UPDATE wiki.t SET a = 93 WHERE a = 92', 'wiki')
+            try:
+                said = ask(self.source, 'open', 0)
+                self.assertEqual(said.get('kind'), 'busy', said)
+                self.assertIn('old list of transactions', said['msg'])
+            finally:
+                session.close()
+        finally:
+            keep.set()
+            thread.join()
+            reader.wait(60)
+        self.assertTrue(wait(lambda: ask(self.source, 'open', 0) == {'open': 0}, every=0.2))
 
     def test_right_that_is_missing_is_named(self):
         for question, right in (('position', 'BINLOG MONITOR'), ('replica', 'REPLICA MONITOR'), ('open', 'PROCESS')):
