@@ -115,6 +115,11 @@ bool engine_holds(const struct engine *en)
 	return !strcmp(en->run->holder, en->holder);
 }
 
+int engine_still_ours(const struct engine *en, struct err *e)
+{
+	return engine_holds(en) ? 0 : err_set(e, ERR_LOST, "run %s is driven by %s now", en->run->id, en->run->holder);
+}
+
 int engine_beat(struct engine *en, struct err *e)
 {
 	if (store_beat(en->store, en->run->id, en->holder, e))
@@ -133,9 +138,7 @@ int engine_gate(void *engine, struct err *e)
 	if (age >= ENGINE_LEASE_MS)
 		return err_set(e, ERR_LOST, "this process gave no sign of life for %lld s: another controller may drive the run",
 			       (long long)(age / 1000));
-	if (run_catch_up(en->run, en->store, e))
+	if (run_catch_up(en->run, en->store, e) || engine_still_ours(en, e))
 		return -1;
-	if (!engine_holds(en))
-		return err_set(e, ERR_LOST, "run %s is driven by %s now", en->run->id, en->run->holder);
 	return age >= ENGINE_BEAT_MS ? engine_beat(en, e) : 0;
 }

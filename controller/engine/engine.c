@@ -222,8 +222,8 @@ int engine_tick(struct engine *en, int64_t *wake_at, struct err *e)
 	*wake_at = FAR;
 	if (run_catch_up(en->run, en->store, e))
 		return -1;
-	if (!engine_holds(en))
-		return err_set(e, ERR_LOST, "run %s is driven by %s now", en->run->id, en->run->holder);
+	if (engine_still_ours(en, e))
+		return -1;
 	if (beat_if_due(en, e) || engine_resolve(en, e) || answer_wish(en, e))
 		return -1;
 	if (en->run->state == RUN_FORWARD && watch_or_go_on(en, wake_at, e))
@@ -266,13 +266,20 @@ static bool ends_driving(const struct err *e)
 	return e->kind == ERR_LOST || e->kind == ERR_BUG || e->kind == ERR_INPUT;
 }
 
+/* The journal moved on while we were about to write: by an order, and we look
+ * again, or because another process drives the run now, which e says. */
+static bool order_came_first(struct engine *en, struct err *e)
+{
+	return e->kind == ERR_LOST && !run_catch_up(en->run, en->store, e) && !engine_still_ours(en, e);
+}
+
 static int tick_and_nap(struct engine *en, engine_see_fn *see, void *ctx, const volatile int *stop, struct err *e)
 {
 	int64_t wake_at;
 	int rc = engine_tick(en, &wake_at, e);
 
-	if (rc && e->kind == ERR_LOST && !run_catch_up(en->run, en->store, e) && engine_holds(en))
-		return 0; /* somebody wrote an order first: look again */
+	if (rc && order_came_first(en, e))
+		return 0;
 	if (rc && ends_driving(e))
 		return -1;
 	if (rc) { /* a journal that cannot be written, mostly: nothing is sent until it can */

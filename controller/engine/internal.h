@@ -59,6 +59,8 @@ int engine_resolve(struct engine *en, struct err *e);
 int engine_call(struct engine *en, const char *why, struct err *e);
 /* The write gate of aws_opts: does this process still hold the run? */
 int engine_gate(void *engine, struct err *e);
+/* 0 when this process holds the run, else ERR_LOST with who does. */
+int engine_still_ours(const struct engine *en, struct err *e);
 int engine_beat(struct engine *en, struct err *e);
 void engine_own_holder(char *out, size_t size);
 

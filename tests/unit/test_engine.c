@@ -625,6 +625,40 @@ static void who_slept_through_his_lease_writes_nothing(void **state)
 	life_over(r);
 }
 
+static struct engine *taker; /* who takes the run over meanwhile */
+
+/* The machine sleeps while a look is about to be written down, and another process takes over. */
+static void sleep_before_the_line(struct rig *r, const struct http_req *q)
+{
+	struct err e = { 0 };
+
+	if (!first_time(is_call(q, "GetMetricData") && at_step(r, "to-25")))
+		return;
+	clock_sleep(sim_clock(r->sim), ENGINE_LEASE_MS + 1000);
+	assert_int_equal(engine_claim(taker, &e), 0);
+}
+
+/* "the journal of run … has moved on to line 20", and who has it was not said. */
+static void who_slept_is_told_who_drives_now(void **state)
+{
+	struct rig *r = life_new(LOOK SHIFT PROMOTE);
+	struct err e = { 0 };
+	struct shared_clock c;
+
+	(void)state;
+	assert_int_equal(rig_open_process(r, &e), 0);
+	assert_int_equal(engine_claim(r->en, &e), 0);
+	taker = second_process(r, &c, &e);
+	c.other = NULL;
+	r->ask = sleep_before_the_line;
+	assert_int_equal(engine_drive(r->en, NULL, NULL, NULL, &e), -1);
+	assert_int_equal(e.kind, ERR_LOST);
+	assert_non_null(strstr(e.msg, "is driven by process-second"));
+	assert_int_equal(engine_drive(taker, NULL, NULL, NULL, &e), 0);
+	engine_close(taker);
+	life_over(r);
+}
+
 /* --- the journal ----------------------------------------------------------------------------------- */
 
 static void full_for_ten_minutes(struct rig *r)
@@ -854,6 +888,7 @@ int main(void)
 		cmocka_unit_test(one_way_closes_only_when_retire_announces),
 		cmocka_unit_test(two_drivers),
 		cmocka_unit_test(who_slept_through_his_lease_writes_nothing),
+		cmocka_unit_test(who_slept_is_told_who_drives_now),
 		cmocka_unit_test(disk_full_stops_before_the_next_write_and_goes_on),
 		cmocka_unit_test(a_disk_may_fill_up_at_any_moment),
 		cmocka_unit_test(unknown_event_in_journal_is_refused),
