@@ -140,11 +140,12 @@ static int fold_baseline(struct run *r, const struct event *ev, const json_t *bo
 	return 0;
 }
 
-static void add_echo(struct run_traffic *t, int green)
+static void add_echo(struct run_traffic *t, int blue, int green)
 {
-	if (t->echoes == COUNT(t->echo_green))
-		memmove(t->echo_green, t->echo_green + 1, --t->echoes * sizeof *t->echo_green);
-	t->echo_green[t->echoes++] = green;
+	if (t->echoes == COUNT(t->echo))
+		memmove(t->echo, t->echo + 1, --t->echoes * sizeof *t->echo);
+	t->echo[t->echoes][0] = blue;
+	t->echo[t->echoes++][1] = green;
 }
 
 static int fold_write(struct run *r, const struct event *ev, const json_t *body, struct err *e)
@@ -153,7 +154,7 @@ static int fold_write(struct run *r, const struct event *ev, const json_t *body,
 
 	(void)e;
 	if (t->writing)
-		add_echo(t, t->to_green);
+		add_echo(t, t->to_blue, t->to_green);
 	t->writing = true;
 	t->to_blue = (int)json_num(body, "blue", 0);
 	t->to_green = (int)json_num(body, "green", 0);
@@ -281,7 +282,7 @@ static void order_resume(struct run *r, const struct event *ev, const json_t *bo
 	r->paused = false;
 	/* The person has seen whose weights they are: ours are set again. */
 	if (r->traffic.foreign)
-		add_echo(&r->traffic, r->traffic.foreign_green);
+		add_echo(&r->traffic, r->traffic.foreign_blue, r->traffic.foreign_green);
 	r->traffic.foreign = 0;
 }
 

@@ -25,7 +25,7 @@ struct run_traffic {
 	int left_blue, left_green;   /* -1: the rule does not name the group */
 	bool writing;        /* intended, not yet read back */
 	int to_blue, to_green;
-	int echo_green[8];   /* green weights of writes whose end we never read: they may still arrive */
+	int echo[8][2];      /* blue, green of writes whose end we never read: they may still arrive */
 	size_t echoes;
 	int past[16][2];     /* blue, green of earlier read-backs: a stale answer shows one of them */
 	size_t pasts;

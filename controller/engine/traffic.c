@@ -69,7 +69,7 @@ static int keep_baseline(struct engine *en, const struct elb_rule *rule, struct 
 static bool is_echo(const struct run_traffic *t, const struct weights *w)
 {
 	for (size_t i = 0; i < t->echoes; i++)
-		if (t->echo_green[i] == w->green)
+		if (same(w, t->echo[i][0], t->echo[i][1]))
 			return true;
 	return false;
 }
