@@ -78,26 +78,9 @@ static void compare(const struct check *k, struct wiki *w, int side)
 		"rows", rows));
 }
 
-struct asking {
-	struct db *d;
-	json_t *known; /* statement -> number */
-};
-
-/* Most checks are for both versions: a large table is not read twice. */
 static int ask_number(void *ctx, const char *sql, int64_t *n, bool *null, struct err *e)
 {
-	struct asking *a = ctx;
-	const json_t *known = json_object_get(a->known, sql);
-
-	*null = false;
-	*n = known ? json_integer_value(known) : 0;
-	if (known)
-		return 0;
-	if (db_number(a->d, sql, n, null, e))
-		return -1;
-	if (!*null)
-		json_object_set_new(a->known, sql, json_integer(*n));
-	return 0;
+	return db_number(ctx, sql, n, null, e);
 }
 
 static bool is_bad_count(const json_t *row)
@@ -106,27 +89,26 @@ static bool is_bad_count(const json_t *row)
 }
 
 /* Rows that a version cannot read. Without a version nothing is known of them. */
-static void look_at_rows(const struct check *k, struct wiki *w, struct asking *a, int side)
+static int look_at_rows(const struct check *k, struct wiki *w, struct db *d, json_t *known, int side, struct err *e)
 {
 	json_t *into = json_object_get(w->doc, sides[side]), *shown = json_array(), *row;
+	const char *version = k->code[side]->version;
 	autojson json_t *rows = NULL;
 	enum schema_effect worst = EFFECT_HARMLESS;
-	struct err e = { 0 };
 	size_t i;
 
 	json_object_set_new(into, "data", shown);
-	if (!k->code[side]->version)
-		err_set(&e, ERR_INPUT, "which rows it needs is not known, since what stands for %s names no version: use a "
-			"manifest of `cutover schema expect`", sides[side]);
-	if (e.kind || data_checks_run(k->code[side]->version, w->have, k->x->prefix, ask_number, a, &rows, &worst, &e)) {
-		json_array_append_new(shown, json_pack("{s:s, s:n, s:s, s:o}", "check", "data", "count", "effect",
-						       schema_effect_name(EFFECT_READS), "why", json_text(e.msg)));
-		return;
-	}
+	if (!version)
+		return json_array_append_new(shown, json_pack("{s:s, s:n, s:s, s:o}", "check", "data", "count", "effect",
+			schema_effect_name(EFFECT_READS), "why", json_sprintf("which rows it needs is not known, since what stands "
+			"for %s names no version: use a manifest of `cutover schema expect`", sides[side])));
+	if (data_checks_run(version, w->have, k->x->prefix, ask_number, d, known, &rows, &worst, e))
+		return -1;
 	json_array_foreach(rows, i, row)
 		if (is_bad_count(row) || cli_opt(k->c, "all"))
 			json_array_append(shown, row);
 	w->data[side] = !schema_effect_blocks(worst);
+	return 0;
 }
 
 static const char *fit_word(const struct wiki *w, int side)
@@ -174,7 +156,6 @@ static int look_at_health(const struct check *k, struct wiki *w, struct db *d, s
 static int look(struct check *k, struct wiki *w, struct db *d, struct err *e)
 {
 	autojson json_t *known = json_object();
-	struct asking a = { d, known };
 
 	if (reality_read(d, w->name, k->x->prefix, &w->have, e))
 		return -1;
@@ -183,7 +164,8 @@ static int look(struct check *k, struct wiki *w, struct db *d, struct err *e)
 	for (int side = 0; side < SIDES; side++)
 		if (k->code[side]) {
 			compare(k, w, side);
-			look_at_rows(k, w, &a, side);
+			if (look_at_rows(k, w, d, known, side, e))
+				return -1;
 		}
 	return look_at_health(k, w, d, e);
 }

@@ -8,9 +8,11 @@
  *
  * A session is read-only (the server refuses anything else with 1792), READ
  * COMMITTED (it keeps old row versions alive only while a statement runs, and
- * sees no half of anybody's edit), waits for no lock longer than a second, and each statement has a time limit that the server itself
- * keeps. A connection belongs to one thread at a time: for several at once,
- * db_fan() below. The library's non-blocking calls block over TLS (CONC-594).
+ * sees no half of anybody's edit), waits for no lock longer than a second, and
+ * each statement has a time limit that the server itself keeps. A connection
+ * belongs to one thread at a time: for several at once, db_fan() below; for one
+ * beside the caller, db/apart.h. The library's non-blocking calls block over TLS
+ * (CONC-594).
  *
  * Errors. e->code has the server's number ("1146") where there is one.
  *   ERR_NET     nobody answers, or the connection was lost (only reads were lost)

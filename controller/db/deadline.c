@@ -3,16 +3,24 @@
  * hours. Its waiting is ours here, so that a limit holds over all waits. */
 #include "db/internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 
 #define UNSAID_MS 60000 /* one wait of an exchange without deadline */
+#define SLICE_MS 200    /* longest until a stop is seen */
 
 static _Thread_local int64_t deadline;
+static _Thread_local const _Atomic bool *stop;
 
 void deadline_set(int64_t until)
 {
 	deadline = until;
+}
+
+void deadline_stop_when(const _Atomic bool *is_over)
+{
+	stop = is_over;
 }
 
 /* As the library's own: 1 ready, 0 time over, -1 error. Its timeout is in
@@ -20,10 +28,17 @@ void deadline_set(int64_t until)
 static int wait_until(my_socket fd, my_bool is_read, int timeout)
 {
 	struct pollfd p = { .fd = fd, .events = is_read ? POLLIN : POLLOUT };
-	int64_t left = deadline ? deadline - now_ms() : UNSAID_MS;
+	int64_t until = deadline ? deadline : now_ms() + UNSAID_MS, left;
+	int rc = 0;
 
 	(void)timeout;
-	return poll(&p, 1, left > 0 ? (int)left : 0);
+	do {
+		left = until - now_ms();
+		if (stop && *stop)
+			return 0;
+		rc = poll(&p, 1, left > SLICE_MS ? SLICE_MS : left > 0 ? (int)left : 0);
+	} while ((!rc && left > 0) || (rc < 0 && errno == EINTR)); /* a signal is no lost connection */
+	return rc;
 }
 
 void deadline_watch(MYSQL *my)

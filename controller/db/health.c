@@ -218,6 +218,18 @@ int db_health_tables(struct db *d, const char *database, const struct db_thresho
 	return look_at(d, false, true, t, rows, worst, e);
 }
 
+bool db_health_has(const char *check)
+{
+	size_t n;
+	const struct db_check *c = db_checks(&n);
+
+	while (n && strcmp(c->id, check)) {
+		n--;
+		c++;
+	}
+	return n > 0;
+}
+
 json_t *db_health_table(void)
 {
 	json_t *rows = json_array();

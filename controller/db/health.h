@@ -38,6 +38,7 @@ int db_health(struct db *d, const char *database, const struct db_thresholds *t,
 /* The checks of tables only: for each further wiki of a farm. */
 int db_health_tables(struct db *d, const char *database, const struct db_thresholds *t, json_t *rows,
 		     enum db_verdict *worst, struct err *e);
+bool db_health_has(const char *check); /* is there one of this name? */
 /* The table, for documentation: [{"check", "about", "mariadb", "mysql", "mysql9"}]; caller frees. */
 json_t *db_health_table(void);
 #endif

@@ -39,6 +39,7 @@ const char *greeting_of(const struct db_login *l);
 /* Until then (mono ms) this thread waits for the other side, all waits together;
  * 0: a minute for each wait. */
 void deadline_set(int64_t until);
+void deadline_stop_when(const _Atomic bool *is_over); /* this thread's waits end when it is true; NULL: never */
 void deadline_watch(MYSQL *my);     /* before connecting */
 void deadline_watch_tls(MYSQL *my); /* behind it */
 

@@ -39,6 +39,14 @@ const struct data_check data_checks[] = {
 	{ 0 },
 };
 
+const struct data_check *data_check_find(const char *id)
+{
+	for (const struct data_check *c = data_checks; c->id; c++)
+		if (!strcmp(c->id, id))
+			return c;
+	return NULL;
+}
+
 /* --- the statement --------------------------------------------------------------------------- */
 
 static bool is_plain_name(const char *s)
@@ -96,48 +104,72 @@ static bool can_ask(const struct data_check *c, const struct schema *have)
 
 /* --- the answer ----------------------------------------------------------------------------------- */
 
-static enum schema_effect add_row(json_t *rows, const struct data_check *c, json_t *count, enum schema_effect f,
-				  const char *why)
+static void add_row(json_t *rows, const struct data_check *c, json_t *count, enum schema_effect f, const char *why,
+		    enum schema_effect *worst)
 {
 	json_array_append_new(rows, json_pack("{s:s, s:o, s:s, s:o}", "check", c->id, "count", count, "effect",
 					      schema_effect_name(f), "why", json_text(why)));
-	return f;
+	*worst = f > *worst ? f : *worst;
 }
 
-static enum schema_effect run_one(const struct data_check *c, const char *prefix, data_ask_fn *ask, void *ctx,
-				  json_t *rows)
+struct asking {
+	data_ask_fn *ask;
+	void *ctx;
+	json_t *known;
+};
+
+static int ask_once(const struct asking *a, const char *sql, int64_t *n, bool *null, struct err *e)
+{
+	const json_t *known = json_object_get(a->known, sql);
+
+	*null = false;
+	*n = json_integer_value(known);
+	if (known)
+		return 0;
+	if (a->ask(a->ctx, sql, n, null, e))
+		return -1;
+	if (a->known && !*null)
+		json_object_set_new(a->known, sql, json_integer(*n));
+	return 0;
+}
+
+static int run_one(const struct data_check *c, const char *prefix, const struct asking *a, json_t *rows,
+		   enum schema_effect *worst, struct err *e)
 {
 	autofree char *sql = data_check_sql(c, prefix), *why = NULL;
-	struct err e = { 0 };
+	struct err trouble = { 0 };
 	int64_t n = 0;
 	bool null = false;
 
 	if (!sql)
-		err_set(&e, ERR_INPUT, "the table prefix \"%.40s\" is no plain name", prefix);
-	if (sql && !ask(ctx, sql, &n, &null, &e) && !null)
-		return n ? add_row(rows, c, json_integer(n), c->effect, c->means) :
-			add_row(rows, c, json_integer(0), EFFECT_HARMLESS, "none");
-	why = xasprintf("unknown, so it counts as found: %s (%s)", null ? "the server answered NULL" : e.msg, c->means);
-	return add_row(rows, c, json_null(), c->effect, why);
+		err_set(&trouble, ERR_INPUT, "the table prefix \"%.40s\" is no plain name", prefix);
+	if (sql && !ask_once(a, sql, &n, &null, &trouble) && !null) {
+		add_row(rows, c, json_integer(n), n ? c->effect : EFFECT_HARMLESS, n ? c->means : "none", worst);
+		return 0;
+	}
+	if (trouble.kind == ERR_NET) {
+		*e = trouble;
+		return err_wrap(e, "looking for %s", c->id);
+	}
+	why = xasprintf("unknown, so it counts as found: %s (%s)", null ? "the server answered NULL" : trouble.msg, c->means);
+	add_row(rows, c, json_null(), c->effect, why, worst);
+	return 0;
 }
 
 int data_checks_run(const char *version, const struct schema *have, const char *prefix, data_ask_fn *ask, void *ctx,
-		    json_t **rows, enum schema_effect *worst, struct err *e)
+		    json_t *known, json_t **rows, enum schema_effect *worst, struct err *e)
 {
+	const struct asking a = { ask, ctx, known };
+	autojson json_t *list = json_array();
 	long number = version_number(version);
 
 	if (number < 0)
 		return err_set(e, ERR_INPUT, "\"%.40s\" is no version of MediaWiki (1.43.11), so it is not known which data "
 			       "checks it needs", version ? version : "");
-	*rows = json_array();
 	*worst = EFFECT_HARMLESS;
-	for (const struct data_check *c = data_checks; c->id; c++) {
-		enum schema_effect f;
-
-		if (!is_for(c, number) || !can_ask(c, have))
-			continue;
-		f = run_one(c, prefix, ask, ctx, *rows);
-		*worst = f > *worst ? f : *worst;
-	}
+	for (const struct data_check *c = data_checks; c->id; c++)
+		if (is_for(c, number) && can_ask(c, have) && run_one(c, prefix, &a, list, worst, e))
+			return -1;
+	*rows = steal(&list);
 	return 0;
 }

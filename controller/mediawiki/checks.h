@@ -19,16 +19,19 @@ struct data_check {
 	const char *means;
 };
 extern const struct data_check data_checks[]; /* id NULL ends */
+const struct data_check *data_check_find(const char *id); /* NULL: there is none */
 
 /* One statement with one row and one number: db_number() behind it, in the program. */
 typedef int data_ask_fn(void *ctx, const char *sql, int64_t *n, bool *null, struct err *e);
-/* Runs what `version` needs on the database that `have` shows. *rows:
+/* Runs what `version` needs on the database that `have` shows. `known`
+ * ({statement: number}, NULL: none) is read and filled: most checks are for both
+ * versions, and a large table is not read twice. *rows:
  * [{"check", "count": n or null, "effect", "why"}], also of those that are 0; a
  * check that cannot be answered is unknown (count null), and has the effect that
  * it guards against. *worst is the worst effect. Caller frees *rows. -1 when the
- * version is none ("1.43.11"). */
+ * version is none ("1.43.11"), or nobody answers any more (ERR_NET). */
 int data_checks_run(const char *version, const struct schema *have, const char *prefix, data_ask_fn *ask,
-		    void *ctx, json_t **rows, enum schema_effect *worst, struct err *e);
+		    void *ctx, json_t *known, json_t **rows, enum schema_effect *worst, struct err *e);
 /* The statement with the prefix put in; NULL when the prefix is no plain name. Caller frees. */
 char *data_check_sql(const struct data_check *c, const char *prefix);
 #endif

@@ -68,12 +68,13 @@ static struct ruling rule_decimal(struct pool *p, const struct schema_column *wa
 static bool values_within(const char *some, const char *all)
 {
 	while (*some == '\'') {
-		size_t n = strcspn(some + 1, "'") + 2;
-		autofree char *one = xstrndup(some, n);
+		size_t n = strcspn(some + 1, "'") + 1;
+		autofree char *one = xasprintf("%.*s'", (int)n, some);
 
 		if (!strstr(all, one))
 			return false;
 		some += n;
+		some += *some == '\''; /* it has none where the text was cut */
 		some += *some == ',';
 	}
 	return true;

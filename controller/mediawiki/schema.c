@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MAX_NAME 192 /* 64 characters of up to three bytes */
+#define MAX_PARTS 8192 /* bytes of an index's columns: MariaDB has at most 32 of them, MySQL 16 */
 
 struct schema_private {
 	struct pool pool;
@@ -204,14 +205,15 @@ int schema_add_index(struct schema *s, const struct schema_index_row *r, struct 
 	struct schema_table *t = row_table(s, r->table);
 	struct schema_index *i = t && t->nindexes ? &t->index[t->nindexes - 1] : NULL;
 	struct pool *p = &s->own->pool;
-	const char *column = r->column ? r->column : "(expression)";
-	const char *part = r->sub_part ? pool_printf(p, "%s(%s)", column, r->sub_part) : column;
+	const char *part = r->column ? r->column : "(expression)";
 
 	if (!t)
 		return 0;
+	if (r->sub_part)
+		part = pool_printf(p, "%s(%s)", part, r->sub_part);
 	if (i && r->name && !strcmp(i->name, r->name)) {
 		i->columns = pool_printf(p, "%s,%s", i->columns, part);
-		return strlen(i->columns) < 65000 ? 0 : err_set(e, ERR_INPUT, "%s: index %s.%s has too many columns", s->source,
+		return strlen(i->columns) <= MAX_PARTS ? 0 : err_set(e, ERR_INPUT, "%s: index %s.%s has too many columns", s->source,
 								t->name, i->name);
 	}
 	return schema_put_index(s, t, &(struct schema_index){

@@ -41,6 +41,7 @@ struct job {
 	char arn[256];       /* memo */
 	int64_t since;       /* memo: when that run was asked for */
 	int64_t first;       /* memo: when the first answer was as wished; 0: none yet */
+	size_t good;         /* memo: answers of a round that takes long, all as wished so far */
 	char which[24], mark[128];
 };
 
@@ -51,6 +52,7 @@ static void load(struct job *j, struct step_run *r, const struct goal *goal)
 		j->nth = (long)json_num(r->memo, "nth", 0);
 		j->since = json_num(r->memo, "since", 0);
 		j->first = json_num(r->memo, "first", 0);
+		j->good = (size_t)json_num(r->memo, "good", 0);
 		snprintf(j->arn, sizeof j->arn, "%s", json_str(r->memo, "task", ""));
 	}
 	snprintf(j->which, sizeof j->which, "%s%ld", goal->which, j->nth);
@@ -59,8 +61,9 @@ static void load(struct job *j, struct step_run *r, const struct goal *goal)
 
 static int save(struct job *j, struct err *e)
 {
-	return step_intend(j->r, json_pack("{s:s, s:I, s:s, s:I, s:I}", "goal", j->goal->name, "nth", (json_int_t)j->nth,
-					   "task", j->arn, "since", (json_int_t)j->since, "first", (json_int_t)j->first), e);
+	return step_intend(j->r, json_pack("{s:s, s:I, s:s, s:I, s:I, s:I}", "goal", j->goal->name, "nth", (json_int_t)j->nth,
+					   "task", j->arn, "since", (json_int_t)j->since, "first", (json_int_t)j->first, "good",
+					   (json_int_t)j->good), e);
 }
 
 static enum step_verdict look_soon(struct job *j, int64_t ms)
@@ -72,7 +75,8 @@ static enum step_verdict look_soon(struct job *j, int64_t ms)
 /* --- what the wiki says ---------------------------------------------------------------- */
 
 struct said {
-	int asked, readonly;
+	size_t asked, readonly, of; /* answers so far, and of the whole round */
+	int64_t took;             /* ms, in this tick */
 	bool foreign;             /* read-only, and not by this run */
 	char reason[200], odd[200]; /* of a foreign lock; the first address that is not as wished */
 };
@@ -105,6 +109,7 @@ static int ask(struct job *j, const char *through, struct said *s, struct err *e
 
 	if (fetch_through(j->r, path, through, &a, e) || read_answer(&a, &readonly, reason, sizeof reason, e))
 		return err_wrap(e, "asking %.100s whether it is read-only", through ? through : json_str(j->r->params, "url", ""));
+	s->took += a.took_ms;
 	s->asked++;
 	s->readonly += readonly;
 	if (readonly && !strstr(reason, j->mark)) {
@@ -116,15 +121,17 @@ static int ask(struct job *j, const char *through, struct said *s, struct err *e
 	return 0;
 }
 
-/* Behind a load balancer one answer is one of many: each address is asked several times. */
+/* Behind a load balancer one answer is one of many: each address is asked
+ * several times. What takes longer than a tick may goes on in the next one. */
 static int ask_all(struct job *j, struct said *s, struct err *e)
 {
 	const json_t *through = json_object_get(j->r->params, "through");
-	size_t n = json_array_size(through), times = (size_t)json_num(j->r->params, "answers", 1);
+	size_t n = json_array_size(through);
 
-	*s = (struct said){ 0 };
-	for (size_t i = 0; i < (n ? n : 1) * times; i++)
-		if (ask(j, n ? json_string_value(json_array_get(through, i % n)) : NULL, s, e))
+	*s = (struct said){ .asked = j->good, .readonly = j->goal->readonly ? j->good : 0,
+			    .of = (n ? n : 1) * (size_t)json_num(j->r->params, "answers", 1) };
+	while (s->asked < s->of && s->took < FETCH_SLICE_MS)
+		if (ask(j, n ? json_string_value(json_array_get(through, s->asked % n)) : NULL, s, e))
 			return -1;
 	return 0;
 }
@@ -214,8 +221,8 @@ static enum step_verdict drive_task(struct job *j, const struct said *s, struct 
 /* `report` and the bench measure the window by these two. */
 static enum step_verdict finish(struct job *j, const struct said *s, struct err *e)
 {
-	json_t *facts = json_pack("{s:I, s:I, s:i}", "first", (json_int_t)(j->first ? j->first : j->r->now), "all",
-				  (json_int_t)j->r->now, "answers", s->asked);
+	json_t *facts = json_pack("{s:I, s:I, s:I}", "first", (json_int_t)(j->first ? j->first : j->r->now), "all",
+				  (json_int_t)j->r->now, "answers", (json_int_t)s->asked);
 	char iso[21];
 
 	clock_iso(j->r->now, iso);
@@ -228,6 +235,20 @@ static bool is_any_as_wished(const struct job *j, const struct said *s)
 	return j->goal->readonly ? s->readonly > 0 : s->readonly < s->asked;
 }
 
+/* What is to be remembered of a round: that it began well and goes on, and when
+ * the first answer was as wished. */
+static int remember(struct job *j, const struct said *s, struct err *e)
+{
+	size_t good = is_reached(j, s) && s->asked < s->of ? s->asked : 0;
+	int64_t first = j->nth && !j->first && is_any_as_wished(j, s) ? j->r->now : j->first;
+
+	if (good == j->good && first == j->first)
+		return 0;
+	j->good = good;
+	j->first = first;
+	return save(j, e);
+}
+
 static enum step_verdict reach(struct job *j, struct err *e)
 {
 	struct said s;
@@ -236,10 +257,11 @@ static enum step_verdict reach(struct job *j, struct err *e)
 		return STEP_FAIL;
 	if (j->goal->readonly && s.foreign)
 		return err_set(e, ERR_GATE, "the wiki is read-only already, and not by this run: %s", s.reason);
-	if (j->nth && !j->first && is_any_as_wished(j, &s)) {
-		j->first = j->r->now;
-		if (save(j, e))
-			return STEP_FAIL;
+	if (remember(j, &s, e))
+		return STEP_FAIL;
+	if (j->good) {
+		step_say(j->r, "%zu of %zu answers are as wished so far", s.asked, s.of);
+		return look_soon(j, 0);
 	}
 	if (is_reached(j, &s))
 		return finish(j, &s, e);

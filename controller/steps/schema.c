@@ -3,10 +3,13 @@
  *
  * It says which kind of cutover is possible, and refuses a plan that claims
  * another: before anything is touched, after the database work, before promote.
- * It writes nothing: connections are read-only, and wait for no lock. */
+ * It writes nothing: connections are read-only, and wait for no lock. A large
+ * wiki's rows take minutes to look through, so that is done in a thread beside
+ * the engine, which goes on watching and obeying. */
 #include "base/buf.h"
 #include "base/duration.h"
 #include "base/err.h"
+#include "db/apart.h"
 #include "db/health.h"
 #include "mediawiki/checks.h"
 #include "mediawiki/reality.h"
@@ -19,34 +22,55 @@
 #include <string.h>
 
 #define AGAIN_MS 1000
+#define POLL_MS 200  /* between two looks at what is being asked */
+#define STAY_MS 100  /* most that the engine waits at each: a usual wiki's answers are there then */
 #define TELL_ROWS 20 /* differences that stand in the journal; the rest is counted */
 
-struct gate {
-	struct step_run *r;
-	struct sql *sql;
+struct gate { /* nothing of the step's or the engine's: it may be in another thread */
+	json_t *params;             /* a copy */
+	char server[320];
+	struct db *db;              /* lent by who asks; NULL in a simulated run */
 	struct schema *blue, *green, *have;
-	json_t *health, *data;
-	enum db_verdict worst;
+	json_t *health, *data, *known; /* known: of data_checks_run() */
 	struct schema_verdict verdict;
 	struct schema_diff *diff;   /* of the version that shall work here, and what is here */
 	const char *fits;           /* "blue", "green" */
 };
 
-static void gate_free(struct gate *g)
+static struct gate *gate_new(const struct step_run *r)
 {
-	sql_close(&g->sql);
+	struct gate *g = xcalloc(1, sizeof *g);
+
+	g->params = json_deep_copy(r->params);
+	g->health = json_array();
+	g->data = json_array();
+	g->known = json_object();
+	g->fits = json_str(g->params, "fits", "blue");
+	return g;
+}
+
+static void gate_free(struct gate **gp)
+{
+	struct gate *g = *gp;
+
+	*gp = NULL;
+	if (!g)
+		return;
 	schema_free(&g->blue);
 	schema_free(&g->green);
 	schema_free(&g->have);
 	schema_diff_free(&g->diff);
 	json_decref(g->health);
 	json_decref(g->data);
+	json_decref(g->known);
+	json_decref(g->params);
+	free(g);
 }
 #define autogate __attribute__((cleanup(gate_free)))
 
-static bool is_shared(const struct step_run *r) { return !strcmp(json_str(r->params, "kind", ""), "shared"); }
+static bool is_shared(const struct gate *g) { return !strcmp(json_str(g->params, "kind", ""), "shared"); }
 
-static const char *prefix_of(const struct step_run *r) { return json_str(r->params, "prefix", ""); }
+static const char *prefix_of(const struct gate *g) { return json_str(g->params, "prefix", ""); }
 
 /* --- what is asked ---------------------------------------------------------------------- */
 
@@ -94,28 +118,25 @@ static struct schema *simulated_tables(struct gate *g, const char *word)
 	return schema_from_json(doc, "simulated database", &s, &ignored) ? NULL : s;
 }
 
-static int look_simulated(struct gate *g, struct err *e)
+static int look_simulated(struct gate *g, struct sql *sql, struct err *e)
 {
 	autojson json_t *j = NULL;
 
-	if (sql_ask_simulated(g->sql, "schema", &j, e))
+	if (sql_ask_simulated(sql, "schema", &j, e))
 		return -1;
 	g->have = simulated_tables(g, json_str(j, "schema", ""));
-	if (!g->have)
-		return err_set(e, ERR_GONE, "there is no wiki in %s", sql_name(g->sql));
-	g->health = json_array();
-	return 0;
+	return g->have ? 0 : err_set(e, ERR_GONE, "there is no wiki in %s", g->server);
 }
 
 static int look_real(struct gate *g, struct err *e)
 {
-	const char *name = json_str(g->r->params, "name", "");
-	struct db_thresholds t = thresholds(g->r->params);
+	const char *name = json_str(g->params, "name", "");
+	struct db_thresholds t = thresholds(g->params);
+	enum db_verdict worst = DB_GOOD;
 
-	g->health = json_array();
-	if (db_health(sql_db(g->sql), name, &t, g->health, &g->worst, e))
+	if (db_health(g->db, name, &t, g->health, &worst, e))
 		return -1;
-	return reality_read(sql_db(g->sql), name, prefix_of(g->r), &g->have, e);
+	return reality_read(g->db, name, prefix_of(g), &g->have, e);
 }
 
 /* In a simulated run no row is broken: its tables are what it keeps. */
@@ -125,17 +146,7 @@ static int ask_number(void *ctx, const char *sql, int64_t *n, bool *null, struct
 
 	*n = 0;
 	*null = false;
-	return sql_db(g->sql) ? db_number(sql_db(g->sql), sql, n, null, e) : 0;
-}
-
-static int look(struct gate *g, struct err *e)
-{
-	const char *name = json_str(g->r->params, "name", "");
-
-	if (read_manifest(g->r, "blue", &g->blue, e) || read_manifest(g->r, "green", &g->green, e) ||
-	    sql_open(g->r, &sql_main, name, &g->sql, e))
-		return -1;
-	return sql_db(g->sql) ? look_real(g, e) : look_simulated(g, e);
+	return g->db ? db_number(g->db, sql, n, null, e) : 0;
 }
 
 /* --- what it means -------------------------------------------------------------------------- */
@@ -145,7 +156,7 @@ static bool is_waived(const struct gate *g, const char *check)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(json_object_get(g->r->params, "waived"), i, v)
+	json_array_foreach(json_object_get(g->params, "waived"), i, v)
 		if (!strcmp(json_string_value(v), check))
 			return true;
 	return false;
@@ -164,7 +175,7 @@ static int judge_health(struct gate *g, struct err *e)
 
 	json_array_foreach(g->health, i, row)
 		if (is_ill(json_str(row, "verdict", "")) && !is_waived(g, json_str(row, "check", "")))
-			return err_set(e, ERR_BUSY, "database %s: %s (%s)", sql_name(g->sql), json_str(row, "fact", "?"),
+			return err_set(e, ERR_BUSY, "database %s: %s (%s)", g->server, json_str(row, "fact", "?"),
 				       json_str(row, "check", "?"));
 	return 0;
 }
@@ -188,26 +199,28 @@ static int judge_tables(struct gate *g, const struct schema *code, const char *c
 	if (!row)
 		return 0;
 	return err_set(e, ERR_GATE, "%s%s%s does not work on database %s: %zu differences, the first is %s%s%s: %s (%s)", colour,
-		       code->version ? " " : "", code->version ? code->version : "", sql_name(g->sql), g->diff->blocking[0],
+		       code->version ? " " : "", code->version ? code->version : "", g->server, g->diff->blocking[0],
 		       row->table, *row->name ? "." : "", row->name, row->why[0], schema_effect_name(row->effect[0]));
 }
 
+/* Rows that are there, or may be, and that this version would lose. */
 static int judge_data(struct gate *g, const struct schema *code, const char *colour, struct err *e)
 {
+	const char *harmless = schema_effect_name(EFFECT_HARMLESS);
 	autojson json_t *rows = NULL;
 	enum schema_effect worst;
 	size_t i;
 	json_t *row;
 
-	if (!code->version || !json_yes(g->r->params, "data"))
+	if (!code->version || !json_yes(g->params, "data"))
 		return 0;
-	if (data_checks_run(code->version, g->have, prefix_of(g->r), ask_number, g, &rows, &worst, e))
+	if (data_checks_run(code->version, g->have, prefix_of(g), ask_number, g, g->known, &rows, &worst, e))
 		return -1;
 	json_array_extend(g->data, rows);
 	json_array_foreach(rows, i, row)
-		if (schema_effect_blocks(worst) && !strcmp(json_str(row, "effect", ""), schema_effect_name(worst)))
+		if (strcmp(json_str(row, "effect", ""), harmless) && !is_waived(g, json_str(row, "check", "")))
 			return err_set(e, ERR_GATE, "%s %s would not see or would refuse rows of database %s: %s: %s", colour, code->version,
-				       sql_name(g->sql), json_str(row, "check", "?"), json_str(row, "why", "?"));
+				       g->server, json_str(row, "check", "?"), json_str(row, "why", "?"));
 	return 0;
 }
 
@@ -215,8 +228,8 @@ static int judge_data(struct gate *g, const struct schema *code, const char *col
  * they no longer tell what the kind was: then the two versions themselves do. */
 static int judge_kind(struct gate *g, struct err *e)
 {
-	bool before = is_shared(g->r) || !strcmp(g->fits, "blue");
-	const char *claim = json_str(g->r->params, "kind", "");
+	bool before = is_shared(g) || !strcmp(g->fits, "blue");
+	const char *claim = json_str(g->params, "kind", "");
 
 	schema_judge(g->blue, g->green, before ? g->have : NULL, &g->verdict);
 	if (!strcmp(claim, schema_sharing_name(g->verdict.kind)))
@@ -232,7 +245,7 @@ static int judge_version(struct gate *g, const struct schema *code, const char *
 
 static int judge(struct gate *g, struct err *e)
 {
-	bool blue = is_shared(g->r) || !strcmp(g->fits, "blue"), green = is_shared(g->r) || !strcmp(g->fits, "green");
+	bool blue = is_shared(g) || !strcmp(g->fits, "blue"), green = is_shared(g) || !strcmp(g->fits, "green");
 
 	if (judge_health(g, e) || judge_kind(g, e))
 		return -1;
@@ -267,7 +280,7 @@ static void horizon_of(const struct step *s, const struct plan *p, struct horizo
 	schema_horizon(shared ? SHARING_SHARED : SHARING_FREEZE, steps, p->nsteps, out);
 }
 
-/* --- the step -------------------------------------------------------------------------------------- */
+/* --- what is told --------------------------------------------------------------------------------- */
 
 static json_t *first_rows(const struct schema_diff *d)
 {
@@ -279,31 +292,31 @@ static json_t *first_rows(const struct schema_diff *d)
 	return some;
 }
 
-static json_t *facts(struct gate *g)
+static json_t *facts(const struct step_run *r, const struct gate *g)
 {
 	struct horizon h;
 
-	horizon_of(g->r->step, g->r->plan, &h);
-	return json_pack("{s:s, s:s, s:s, s:o, s:I, s:o, s:O, s:O, s:o}", "database", sql_name(g->sql), "fits", g->fits, "kind",
+	horizon_of(r->step, r->plan, &h);
+	return json_pack("{s:s, s:s, s:s, s:o, s:I, s:o, s:O, s:O, s:o}", "database", g->server, "fits", g->fits, "kind",
 			 g->verdict.why[0] ? schema_sharing_name(g->verdict.kind) : "not judged", "why", json_text(g->verdict.why), "differences",
 			 (json_int_t)(g->diff ? g->diff->n : 0), "rows", first_rows(g->diff), "health", g->health, "data", g->data,
 			 "horizon", json_text(h.why));
 }
 
 /* What may pass by itself (a long transaction, a lag) is looked at again. */
-static enum step_verdict refused(struct gate *g, const struct err *why, struct err *e)
+static enum step_verdict refused(struct step_run *r, const struct gate *g, const struct err *why, struct err *e)
 {
-	int64_t patience = json_num(g->r->params, "patience", 0);
+	int64_t patience = json_num(r->params, "patience", 0);
 	json_t *told;
 
-	if (why->kind == ERR_BUSY && g->r->now - g->r->since < patience) {
-		step_say(g->r, "looking again: %.200s", why->msg);
-		g->r->wake_at = g->r->now + AGAIN_MS;
+	if (why->kind == ERR_BUSY && r->now - r->since < patience) {
+		step_say(r, "looking again: %.200s", why->msg);
+		r->wake_at = r->now + AGAIN_MS;
 		return STEP_WAIT;
 	}
-	told = g->have ? facts(g) : json_pack("{s:s}", "fits", g->fits);
+	told = g->have ? facts(r, g) : json_pack("{s:s}", "fits", g->fits);
 	json_object_set_new(told, "refused", json_text(why->msg));
-	if (step_note(g->r, "the schema gate says no", told, e))
+	if (step_note(r, "the schema gate says no", told, e))
 		return STEP_FAIL;
 	*e = *why;
 	if (why->kind == ERR_BUSY)
@@ -311,27 +324,126 @@ static enum step_verdict refused(struct gate *g, const struct err *why, struct e
 	return STEP_FAIL;
 }
 
+/* --- asking ------------------------------------------------------------------------------------- */
+
+/* What is being asked just now. As with hook's programs: a connection cannot be
+ * handed over, so whoever takes the run over finds nothing here, and asks again. */
+static struct asking {
+	char key[96]; /* the step's token; "": nothing */
+	struct gate *gate;
+	struct db_apart *apart;
+} asking;
+
+static void stop_asking(void)
+{
+	struct err ignored = { 0 };
+
+	if (asking.apart)
+		db_apart_end(&asking.apart, &ignored);
+	gate_free(&asking.gate);
+	asking.key[0] = '\0';
+}
+
+static int look_and_judge(void *gate, struct db *d, struct err *e)
+{
+	struct gate *g = gate;
+
+	g->db = d;
+	return look_real(g, e) || judge(g, e) ? -1 : 0;
+}
+
+/* Before anything of OpenSSL's is taken down, at the end of the program. */
+static void stop_at_exit(void)
+{
+	static bool once;
+
+	if (!once)
+		once = !atexit(stop_asking);
+}
+
+static int start_asking(const struct step_run *r, struct gate **g, struct db *d, struct err *e)
+{
+	if (db_apart_start(&d, look_and_judge, *g, &asking.apart, e))
+		return -1;
+	stop_at_exit();
+	snprintf(asking.key, sizeof asking.key, "%s", r->token);
+	asking.gate = steal(g);
+	return 0;
+}
+
+static int read_manifests(const struct step_run *r, struct gate *g, struct err *e)
+{
+	return read_manifest(r, "blue", &g->blue, e) || read_manifest(r, "green", &g->green, e) ? -1 : 0;
+}
+
+/* 1: is asked, in its thread or by nobody any more; 0: answered, there is no thread in a simulated world; -1 error. */
+static int ask(struct step_run *r, struct gate **g, struct err *e)
+{
+	autosql struct sql *sql = NULL;
+
+	*g = gate_new(r);
+	if (read_manifests(r, *g, e) || sql_open(r, &sql_main, json_str(r->params, "name", ""), &sql, e))
+		return -1;
+	snprintf((*g)->server, sizeof (*g)->server, "%s", sql_name(sql));
+	if (!sql_db(sql))
+		return look_simulated(*g, sql, e) || judge(*g, e) ? -1 : 0;
+	return start_asking(r, g, sql_take(sql), e) ? -1 : 1;
+}
+
+/* The same, with what has been asked before. *g: NULL while it is being asked. */
+static int answer(struct step_run *r, struct gate **g, struct err *e)
+{
+	int rc = 1;
+
+	if (strcmp(asking.key, r->token)) {
+		stop_asking();
+		rc = ask(r, g, e);
+	}
+	if (rc != 1 || !db_apart_over(asking.apart, STAY_MS))
+		return rc;
+	rc = db_apart_end(&asking.apart, e);
+	*g = steal(&asking.gate);
+	stop_asking();
+	return rc;
+}
+
+/* --- the step -------------------------------------------------------------------------------------- */
+
 static bool is_no_answer(const struct gate *g, const struct err *why)
 {
-	return !g->have && err_retryable(why);
+	return why->kind == ERR_NET || (!g->have && err_retryable(why));
 }
 
 static enum step_verdict advance(struct step_run *r, struct err *e)
 {
-	autogate struct gate g = { .r = r, .fits = json_str(r->params, "fits", "blue"), .data = json_array() };
+	autogate struct gate *g = NULL;
 	struct err why = { 0 };
+	int rc = answer(r, &g, &why);
 
-	if (look(&g, &why) || judge(&g, &why)) {
-		if (!is_no_answer(&g, &why))
-			return refused(&g, &why, e);
+	if (rc > 0) {
+		step_say(r, "reading what the database has");
+		r->wake_at = r->now + POLL_MS;
+		return STEP_WAIT;
+	}
+	if (rc && !is_no_answer(g, &why))
+		return refused(r, g, &why, e);
+	if (rc) {
 		*e = why;
 		return STEP_FAIL;
 	}
-	step_output(r, "Kind", schema_sharing_name(g.verdict.kind));
-	return step_note(r, "the schema gate says yes", facts(&g), e) ? STEP_FAIL : STEP_DONE;
+	step_output(r, "Kind", schema_sharing_name(g->verdict.kind));
+	return step_note(r, "the schema gate says yes", facts(r, g), e) ? STEP_FAIL : STEP_DONE;
 }
 
-/* --- in the plan -------------------------------------------------------------------------------------- */
+static void check_waived(const struct step *s, const struct plan *p, struct plan_errors *errs)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(json_object_get(s->params, "waived"), i, v)
+		if (!db_health_has(json_string_value(v)) && !data_check_find(json_string_value(v)))
+			plan_bad(errs, p, s, "waived", "\"%.60s\" is no check of health or data", json_string_value(v));
+}
 
 static void validate(const struct step *s, const struct plan *p, struct plan_errors *errs)
 {
@@ -343,6 +455,9 @@ static void validate(const struct step *s, const struct plan *p, struct plan_err
 		plan_bad(errs, p, s, "kind", "the order of the steps does not fit it: %s", h.why);
 	if (s->timeout_ms <= json_num(s->params, "patience", 0))
 		plan_bad(errs, p, s, "timeout", "must be longer than patience");
+	if (s->timeout_ms <= json_num(s->params, "statement_limit", 0))
+		plan_bad(errs, p, s, "timeout", "must be longer than statement_limit");
+	check_waived(s, p, errs);
 }
 
 static int64_t worst_ms(const struct step *s)
@@ -374,7 +489,9 @@ static const struct param params[] = {
 	{ .name = "min_free_connections", .type = PARAM_INT, .def = "10", .max = 100000, .about = "connections that are free" },
 	{ .name = "binlog", .type = PARAM_BOOL, .def = "false", .about = "it must write a full row-based binlog, for a copy to follow" },
 	{ .name = "ddl_rights", .type = PARAM_BOOL, .def = "false", .about = "this login must be able to change tables" },
-	{ .name = "waived", .type = PARAM_STRINGS, .max = 20, .about = "health checks that may say no or nothing" },
+	{ .name = "statement_limit", .type = PARAM_DURATION, .def = "\"PT1M\"", .min = 1000, .max = 3600000L,
+	  .about = "longest a question may take; what takes longer, such as one to all revisions, is unknown, and unknown is no" },
+	{ .name = "waived", .type = PARAM_STRINGS, .max = 20, .about = "checks of health or data that may say no or nothing" },
 	{ .name = "patience", .type = PARAM_DURATION, .def = "\"PT30S\"", .max = 3600000L,
 	  .about = "how long health that is not good is looked at again" },
 	{ 0 },

@@ -49,7 +49,8 @@ static int connect_to(struct step_run *r, const char *host, int port, const char
 	autologin struct db_login *login = NULL;
 	struct db_source source = {
 		.host = host, .port = port, .user = json_str(p, "user", NULL), .secret = json_str(p, "secret", NULL),
-		.iam = json_yes(p, "iam"), .ca = ca, .database = database, .statement_ms = STATEMENT_MS,
+		.iam = json_yes(p, "iam"), .ca = ca, .database = database,
+		.statement_ms = (int)json_num(p, "statement_limit", STATEMENT_MS),
 	};
 
 	return db_login_new(&source, r->aws, &login, e) || db_open(login, out, e) ? -1 : 0;
@@ -80,6 +81,7 @@ void sql_close(struct sql **s)
 }
 
 struct db *sql_db(struct sql *s) { return s->db; }
+struct db *sql_take(struct sql *s) { return steal(&s->db); }
 const char *sql_name(const struct sql *s) { return s->name; }
 
 /* --- the simulated world's databases ------------------------------------------------------ */

@@ -30,6 +30,7 @@ int sql_open(struct step_run *r, const struct sql_at *at, const char *database, 
 void sql_close(struct sql **s);
 #define autosql __attribute__((cleanup(sql_close)))
 struct db *sql_db(struct sql *s);       /* NULL in a simulated run */
+struct db *sql_take(struct sql *s);     /* the same, and the caller's to close */
 const char *sql_name(const struct sql *s);
 /* A simulated run's question; *out: json_decref. */
 int sql_ask_simulated(struct sql *s, const char *question, json_t **out, struct err *e);

@@ -11,13 +11,17 @@
 #include "aws/cred.h"
 #include "aws/rds_token.h"
 #include "aws/secrets.h"
+#include "base/clock.h"
 #include "base/file.h"
+#include "db/apart.h"
 #include "db/db.h"
 #include "fakedb.h"
 #include "wire.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -529,6 +533,72 @@ static void a_server_that_hangs_is_left(void **state)
 	fails(db_query(d, "SELECT 1", NULL, count_rows, &n, &e), ERR_BUSY, "no whole answer within");
 }
 
+static void count_signal(int sig) { (void)sig; }
+
+/* The waiting for an answer ended with "the connection was lost" at any signal that was caught. */
+static void a_signal_is_no_lost_connection(void **state)
+{
+	const struct itimerval often = { { 0, 20000 }, { 0, 20000 } }, never = { 0 };
+	struct sigaction act = { .sa_handler = count_signal };
+	size_t n = 0;
+	int rc;
+
+	(void)state;
+	open_fake(&(struct fakedb){ .trick = FAKEDB_HANGS });
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	rc = db_query(d, "SELECT 1", NULL, count_rows, &n, &e);
+	setitimer(ITIMER_REAL, &never, NULL);
+	fails(rc, ERR_BUSY, "no whole answer within");
+}
+
+/* --- a job beside the caller --- */
+
+static int ask_one(void *ctx, struct db *db, struct err *err)
+{
+	bool null;
+
+	return db_number(db, "SELECT 1", ctx, &null, err);
+}
+
+static void a_job_apart_gives_its_answer(void **state)
+{
+	static const struct fakedb_answer answers[] = { { "SELECT 1", "one\n7\n" }, { 0 } };
+	struct db_apart *a;
+	int64_t n = 0;
+
+	(void)state;
+	open_fake(&(struct fakedb){ .answers = answers });
+	assert_int_equal(db_apart_start(&d, ask_one, &n, &a, &e), 0);
+	assert_null(d);
+	assert_true(db_apart_over(a, 10000));
+	assert_int_equal(db_apart_end(&a, &e), 0);
+	assert_int_equal(n, 7);
+	assert_null(a);
+}
+
+static void a_job_apart_can_be_left(void **state)
+{
+	int64_t begun = clock_mono(&clock_real), n = 0;
+	struct db_apart *a;
+	struct db_source s;
+
+	(void)state;
+	for (enum fakedb_tls tls = FAKEDB_PLAIN; tls <= FAKEDB_TLS; tls++) {
+		f = (struct fakedb){ .trick = FAKEDB_HANGS, .tls = tls };
+		fakedb_start(&f);
+		s = usual();
+		s.statement_ms = 600000;
+		assert_int_equal(open_source(&s), 0);
+		assert_int_equal(db_apart_start(&d, ask_one, &n, &a, &e), 0);
+		assert_false(db_apart_over(a, 50));
+		assert_int_equal(db_apart_end(&a, &e), -1);
+		fakedb_stop(&f);
+		f.port = 0;
+	}
+	assert_true(clock_mono(&clock_real) - begun < 10000);
+}
+
 /* The library's own limit begins anew with each byte. */
 static void a_server_that_drips_is_left(void **state)
 {
@@ -730,7 +800,8 @@ int main(void)
 		T(without_credentials_there_is_no_token), T(the_password_may_be_in_secrets_manager),
 		T(secrets_that_are_none), T(a_password_file_has_one_line), T(refusals_are_sentences), T(nobody_is_there),
 		T(strangers_are_named), T(answers_have_limits), T(one_row_has_a_limit), T(broken_answers_are_errors),
-		T(files_of_ours_stay_here), T(a_server_that_hangs_is_left), T(a_server_that_drips_is_left), T(statements_fail_by_kind),
+		T(files_of_ours_stay_here), T(a_server_that_hangs_is_left), T(a_server_that_drips_is_left),
+		T(a_signal_is_no_lost_connection), T(a_job_apart_gives_its_answer), T(a_job_apart_can_be_left), T(statements_fail_by_kind),
 		T(warnings_are_errors), T(numbers), T(names_are_quoted), T(jobs_are_shared_by_connections),
 		T(a_job_that_fails_ends_all), T(fewer_connections_will_do),
 	};

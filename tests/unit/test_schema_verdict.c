@@ -117,7 +117,7 @@ static void the_way_back_is_free_until_a_step(void **state)
 struct server {
 	const char *match; /* a statement that has this ... */
 	int64_t answer;    /* ... is answered so; others 0 */
-	bool null, fails;
+	bool null, fails, gone;
 	size_t asked;
 	char last[512];
 };
@@ -130,6 +130,8 @@ static int ask(void *ctx, const char *sql, int64_t *n, bool *null, struct err *e
 	s->asked++;
 	if (hit)
 		snprintf(s->last, sizeof s->last, "%s", sql);
+	if (hit && s->gone)
+		return err_set(e, ERR_NET, "the connection was lost");
 	if (hit && s->fails)
 		return err_set(e, ERR_BUSY, "the statement took longer than 10 s");
 	*n = hit ? s->answer : 0;
@@ -157,7 +159,7 @@ static void an_upgrade_without_its_data_is_a_silent_loss(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(data_checks_run("1.43.11", have, "mw_", ask, &s, &rows, &worst, &e), 0);
+	assert_int_equal(data_checks_run("1.43.11", have, "mw_", ask, &s, NULL, &rows, &worst, &e), 0);
 	assert_int_equal(worst, EFFECT_LOSS);
 	assert_int_equal(json_num(row_of(rows, "revisions-without-comment"), "count", -1), 203);
 	assert_string_equal(s.last, "SELECT COUNT(*) FROM `mw_revision` WHERE rev_comment_id = 0");
@@ -172,7 +174,7 @@ static void a_sound_wiki_is_harmless_and_every_check_is_told(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(data_checks_run("1.43.11", have, NULL, ask, &s, &rows, &worst, &e), 0);
+	assert_int_equal(data_checks_run("1.43.11", have, NULL, ask, &s, NULL, &rows, &worst, &e), 0);
 	assert_int_equal(worst, EFFECT_HARMLESS);
 	assert_int_equal(json_array_size(rows), s.asked);
 	assert_true(s.asked >= 8);
@@ -189,7 +191,7 @@ static void each_version_asks_its_own_questions(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(data_checks_run("1.39.17", old, NULL, ask, &s, &rows, &worst, &e), 0);
+	assert_int_equal(data_checks_run("1.39.17", old, NULL, ask, &s, NULL, &rows, &worst, &e), 0);
 	assert_int_equal(worst, EFFECT_LOSS);
 	assert_non_null(row_of(rows, "revisions-without-comment-temp"));
 	assert_null(row_of(rows, "revisions-without-comment"));
@@ -207,11 +209,47 @@ static void what_cannot_be_asked_is_not_good(void **state)
 		struct err e = { 0 };
 		const json_t *row;
 
-		assert_int_equal(data_checks_run("1.43.11", have, NULL, ask, &servers[i], &rows, &worst, &e), 0);
+		assert_int_equal(data_checks_run("1.43.11", have, NULL, ask, &servers[i], NULL, &rows, &worst, &e), 0);
 		row = row_of(rows, "page-links-without-target");
 		assert_int_equal(worst, EFFECT_LOSS);
 		assert_true(json_is_null(json_object_get(row, "count")));
 		assert_non_null(strstr(json_str(row, "why", ""), "unknown"));
+	}
+}
+
+/* It was a row "unknown", and so a refusal: the run would have gone back for a broken cable. */
+static void a_lost_connection_is_no_finding(void **state)
+{
+	autoschema struct schema *have = load(NEW, NULL);
+	struct server s = { .match = "pl_target_id", .gone = true };
+	autojson json_t *rows = NULL;
+	enum schema_effect worst;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(data_checks_run("1.43.11", have, NULL, ask, &s, NULL, &rows, &worst, &e), -1);
+	assert_int_equal(e.kind, ERR_NET);
+	assert_non_null(strstr(e.msg, "page-links-without-target"));
+	assert_null(rows);
+}
+
+static void a_row_is_counted_once_for_both_versions(void **state)
+{
+	autoschema struct schema *have = load(NEW, NULL);
+	autojson json_t *known = json_object();
+	struct server s = { .match = "rev_comment_id = 0", .answer = 203 };
+	enum schema_effect worst;
+	struct err e = { 0 };
+	size_t asked = 0;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		autojson json_t *rows = NULL;
+
+		assert_int_equal(data_checks_run("1.43.11", have, NULL, ask, &s, known, &rows, &worst, &e), 0);
+		assert_int_equal(json_num(row_of(rows, "revisions-without-comment"), "count", 0), 203);
+		assert_true(!i || s.asked == asked);
+		asked = s.asked;
 	}
 }
 
@@ -224,12 +262,12 @@ static void a_prefix_is_a_plain_name_and_a_version_is_one(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(data_checks_run("1.43.11", have, "a`; DROP TABLE page; --", ask, &s, &rows, &worst, &e), 0);
+	assert_int_equal(data_checks_run("1.43.11", have, "a`; DROP TABLE page; --", ask, &s, NULL, &rows, &worst, &e), 0);
 	assert_int_equal(s.asked, 0);
 	assert_int_equal(worst, EFFECT_LOSS);
-	assert_int_equal(data_checks_run("newest", have, NULL, ask, &s, &rows, &worst, &e), -1);
+	assert_int_equal(data_checks_run("newest", have, NULL, ask, &s, NULL, &rows, &worst, &e), -1);
 	assert_non_null(strstr(e.msg, "no version"));
-	assert_int_equal(data_checks_run(NULL, have, NULL, ask, &s, &rows, &worst, &e), -1);
+	assert_int_equal(data_checks_run(NULL, have, NULL, ask, &s, NULL, &rows, &worst, &e), -1);
 }
 
 /* A check whose version nobody can parse would never run. */
@@ -257,6 +295,8 @@ int main(void)
 		cmocka_unit_test(a_sound_wiki_is_harmless_and_every_check_is_told),
 		cmocka_unit_test(each_version_asks_its_own_questions),
 		cmocka_unit_test(what_cannot_be_asked_is_not_good),
+		cmocka_unit_test(a_lost_connection_is_no_finding),
+		cmocka_unit_test(a_row_is_counted_once_for_both_versions),
 		cmocka_unit_test(a_prefix_is_a_plain_name_and_a_version_is_one),
 		cmocka_unit_test(every_check_is_written_soundly),
 	};

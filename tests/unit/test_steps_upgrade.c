@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "fakedb.h"
 #include "fakestep.h"
 
 #define MINUTE ((int64_t)60000)
@@ -177,6 +178,37 @@ static void freeze_is_proved_by_the_wiki(void **state)
 	assert_false(truth(&f).read_only);
 	assert_true(fake_noted(&f, "the wiki takes edits"));
 	assert_int_equal(truth(&f).errands, 2);
+	fake_close(&f);
+}
+
+/* All addresses were asked in one go: with many or slow ones, the engine neither
+ * looked at the traffic nor gave a sign of life. */
+static void many_addresses_do_not_hold_the_engine(void **state)
+{
+	struct fake f;
+	enum step_verdict v;
+	int64_t wake, most = 0;
+	int waits = 0;
+
+	(void)state;
+	open_in(&f, "freeze", LOCK, NULL, false);
+	json_object_set_new(f.params, "answers", json_integer(100));
+	do {
+		int64_t begun = clock_mono(sim_clock(f.w.sim)), took;
+
+		v = fake_call(&f, f.step.kind->advance, &wake);
+		took = clock_mono(sim_clock(f.w.sim)) - begun;
+		most = took > most ? took : most;
+		waits += !!strstr(f.saying, "of 200 answers are as wished so far");
+		if (wake > clock_wall(sim_clock(f.w.sim)))
+			clock_sleep(sim_clock(f.w.sim), wake - clock_wall(sim_clock(f.w.sim)));
+	} while (v == STEP_WAIT || (v == STEP_FAIL && err_retryable(&f.e)));
+	if (v == STEP_FAIL)
+		fail_msg("%s", f.e.msg);
+	assert_int_equal(v, STEP_DONE);
+	assert_int_equal(json_num(note(&f, "the wiki is read-only"), "answers", 0), 200);
+	assert_true(waits > 2);
+	assert_true(most < 5000);
 	fake_close(&f);
 }
 
@@ -626,6 +658,49 @@ static void schema_asks_the_right_world(void **state)
 	fake_close(&f);
 }
 
+/* Its questions were asked while the engine waited: no look at the traffic and no
+ * rollback for as long as a large table took, and after 30 s a lost lease. */
+static void a_slow_database_does_not_hold_the_engine(void **state)
+{
+	struct fakedb db = { .trick = FAKEDB_HANGS };
+	int64_t begun, wake;
+	char port[16];
+	struct fake f;
+
+	(void)state;
+	fakedb_start(&db);
+	snprintf(port, sizeof port, "%d", db.port);
+	open_gate(&f, GATE("\"kind\":\"freeze\",\"user\":\"cutover\""), NULL);
+	f.simulated = false;
+	json_object_set_new(f.params, "host", json_string("127.0.0.1"));
+	json_object_set_new(f.params, "port", json_string(port));
+	begun = clock_mono(&clock_real);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	assert_true(clock_mono(&clock_real) - begun < 5000);
+	assert_says(f.saying, "reading what the database has");
+	assert_int_equal(db.logins, 1); /* three looks at one question */
+	f.attempt++; /* the next attempt asks anew, and leaves this */
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	assert_int_equal(db.logins, 2);
+	assert_int_equal(db.ended, 1);
+	f.attempt++;
+	f.simulated = true;
+	assert_int_equal(fake_advance(&f, MINUTE), STEP_DONE);
+	fakedb_stop(&db); /* sees that no connection is left */
+	fake_close(&f);
+}
+
+static void schema_waives_what_exists(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_gate(&f, GATE("\"kind\":\"freeze\",\"waived\":[\"charsets\",\"revisions-without-comment\"]"), NULL);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	fake_close(&f);
+}
+
 static void schema_port_must_be_one(void **state)
 {
 	static const char *const odd[] = { "", "x", "0", "65536", "3306 " };
@@ -655,6 +730,7 @@ int main(void)
 		cmocka_unit_test(task_is_stopped_on_the_way_back),
 		cmocka_unit_test(task_that_may_still_appear_is_waited_for),
 		cmocka_unit_test(freeze_is_proved_by_the_wiki),
+		cmocka_unit_test(many_addresses_do_not_hold_the_engine),
 		cmocka_unit_test(freeze_of_somebody_else_is_left_alone),
 		cmocka_unit_test(freeze_that_holds_already_is_done),
 		cmocka_unit_test(freeze_is_not_overtaken_by_its_own_task),
@@ -679,6 +755,8 @@ int main(void)
 		cmocka_unit_test(schema_refuses_tables_that_green_cannot_use),
 		cmocka_unit_test(schema_without_its_manifest_is_refused),
 		cmocka_unit_test(schema_asks_the_right_world),
+		cmocka_unit_test(a_slow_database_does_not_hold_the_engine),
+		cmocka_unit_test(schema_waives_what_exists),
 		cmocka_unit_test(schema_port_must_be_one),
 	};
 

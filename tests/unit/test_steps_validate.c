@@ -85,6 +85,8 @@ static const struct { const char *step, *says; bool after; } bad[] = {
 	{ "{\"id\":\"x\",\"do\":\"database\",\"how\":\"blue-green\",\"source\":\"s\",\"acu_min\":\"1\"}", "go together", false },
 	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\",\"secret\":\"a\",\"iam\":true,\"user\":\"u\"}", "two ways to log in", false },
 	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\",\"iam\":true}", "made for a user", false },
+	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\",\"waived\":[\"charset\"]}", "\"charset\" is no check of health or data", false },
+	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\",\"statement_limit\":\"PT1H\",\"timeout\":\"PT1H\"}", "longer than statement_limit", false },
 	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"freeze\"}", "the order of the steps does not fit it", false },
 };
 
