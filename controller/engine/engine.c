@@ -94,13 +94,38 @@ static struct aws *make_aws(struct engine *en, const struct engine_opts *o)
 					   .seed = o->seed });
 }
 
+/* Has another process written to this run's journal, or has a signal come? */
+static bool has_news(void *engine)
+{
+	struct engine *en = engine;
+	struct err ignored = { 0 };
+	int64_t last;
+
+	if (en->stop && *en->stop)
+		return true;
+	return !store_last(en->store, en->run->id, &last, &ignored) && last != en->run->seq;
+}
+
+/* An order to go back must not wait until CloudWatch, or whoever else hangs just
+ * now, has used up its time: a read is given up, and the next tick sees why. */
+static int send_until_ordered(void *engine, const struct http_req *q, struct http_res *a, struct err *e)
+{
+	struct engine *en = engine;
+	struct http_req mine = *q;
+
+	mine.leave = q->once ? NULL : has_news;
+	mine.leave_ctx = en;
+	return http_send(&en->door, &mine, a, e);
+}
+
 int engine_open(const struct engine_opts *o, struct engine **out, struct err *e)
 {
 	struct engine *en = xcalloc(1, sizeof *en);
 
 	en->store = o->store;
 	en->clock = o->clock;
-	en->http = *o->http;
+	en->door = *o->http;
+	en->http = (struct http){ send_until_ordered, en };
 	en->nap_ms = ENGINE_BEAT_MS;
 	en->simulated = o->simulated;
 	snprintf(en->actor, sizeof en->actor, "%s", o->actor);
@@ -295,13 +320,13 @@ static int tick_and_nap(struct engine *en, engine_see_fn *see, void *ctx, const 
 
 int engine_drive(struct engine *en, engine_see_fn *see, void *ctx, const volatile int *stop, struct err *e)
 {
-	while (!run_is_over(en->run)) {
-		if (tick_and_nap(en, see, ctx, stop, e))
-			return -1;
-		if (stop && *stop)
-			return 1;
-	}
-	return 0;
+	int rc = 0;
+
+	en->stop = stop;
+	while (!rc && !run_is_over(en->run))
+		rc = tick_and_nap(en, see, ctx, stop, e) ? -1 : stop && *stop;
+	en->stop = NULL;
+	return rc;
 }
 
 void engine_set_nap(struct engine *en, int64_t ms)

@@ -34,7 +34,8 @@ struct watch {
 struct engine {
 	struct store *store;
 	struct clock *clock;
-	struct http http;
+	struct http http;      /* what everything here goes through: `door`, and left when an order comes */
+	struct http door;
 	struct aws *aws;
 	struct run *run;
 	char holder[160], actor[96];
@@ -44,6 +45,7 @@ struct engine {
 	char saying[640];
 	int64_t stale_since;   /* mono ms weights of our own past were first read; 0: not now */
 	int64_t nap_ms;
+	const volatile int *stop; /* of engine_drive(); may be NULL */
 	bool simulated;
 	char called_for[32];   /* the rule a person was called for while it lasts */
 	int64_t called_foreign; /* and the foreign change */

@@ -105,7 +105,7 @@ static enum wiki_answer edit(struct engine *en, const struct wiki_door *d, const
 
 static enum wiki_answer ask(struct engine *en, const struct round *r, const struct thing *t, enum judge_colour c, struct err *e)
 {
-	struct counted counted = { .http = &en->http };
+	struct counted counted = { .http = &en->door }; /* what is given up for an order would count as a failure */
 	struct wiki_door d = door_of(&(struct http){ counted_send, &counted }, r, c);
 	enum wiki_answer is = WIKI_CLOSED;
 

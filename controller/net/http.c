@@ -156,6 +156,23 @@ static void set_limits(CURL *c, const struct http_req *q)
 		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 }
 
+static int ask_leave(void *req, curl_off_t down, curl_off_t got, curl_off_t up, curl_off_t sent)
+{
+	const struct http_req *q = req;
+
+	(void)down, (void)got, (void)up, (void)sent;
+	return q->leave(q->leave_ctx);
+}
+
+static void set_leave(CURL *c, const struct http_req *q)
+{
+	if (!q->leave)
+		return;
+	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, ask_leave);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, (void *)q);
+}
+
 static void set_answer(CURL *c, struct answer *a)
 {
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
@@ -179,6 +196,21 @@ static enum err_kind kind_of(CURL *c, CURLcode rc)
 	return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL ? ERR_INPUT : ERR_NET;
 }
 
+#define LEFT "Left"
+
+int http_left(const struct http_req *q, struct err *e)
+{
+	err_set(e, ERR_UNSURE, "%s %.*s: given up, since something more urgent has come", q->method,
+		(int)strcspn(q->url, "?"), q->url);
+	snprintf(e->code, sizeof e->code, LEFT);
+	return -1;
+}
+
+bool http_was_left(const struct err *e)
+{
+	return !strcmp(e->code, LEFT);
+}
+
 static int failed(CURL *c, CURLcode rc, const struct http_req *q, const struct answer *a,
 		  const char *detail, struct err *e)
 {
@@ -186,6 +218,8 @@ static int failed(CURL *c, CURLcode rc, const struct http_req *q, const struct a
 	const char *hint = rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE ?
 		" (AWS_CA_BUNDLE names the certificates to trust)" : "";
 
+	if (rc == CURLE_ABORTED_BY_CALLBACK)
+		return http_left(q, e);
 	/* the query stays out of the message: presigned ones are secrets */
 	return err_set(e, kind_of(c, rc), "%s %.*s: %s%s", q->method, (int)strcspn(q->url, "?"),
 		       q->url, why, hint);
@@ -223,6 +257,7 @@ int http_curl_send(void *ctx, const struct http_req *q, struct http_res *a, stru
 	set_method(c, q);
 	set_limits(c, q);
 	set_answer(c, &got);
+	set_leave(c, q);
 	curl_easy_setopt(c, CURLOPT_URL, q->url);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, head);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, detail);

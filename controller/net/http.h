@@ -28,6 +28,10 @@ struct http_req {
 	bool no_proxy;          /* metadata endpoints must not go through a proxy */
 	bool once;              /* a write: not even the HTTP library may send it again, as it
 				 * does when a kept connection turns out to be dead */
+	/* Asked at the start, and about once a second while the answer is waited for:
+	 * true gives it up with UNSURE. For reads; NULL: never. */
+	bool (*leave)(void *ctx);
+	void *leave_ctx;
 };
 #define HTTP_TIMEOUT_MS 10000
 #define HTTP_CONNECT_MS 3000
@@ -50,6 +54,11 @@ struct http {
 	http_send_fn *send;
 	void *ctx;
 };
+
+/* What a request that was given up says, and whether it was: then asking again
+ * at once is no use. */
+int http_left(const struct http_req *q, struct err *e);
+bool http_was_left(const struct err *e);
 
 static inline int http_send(const struct http *h, const struct http_req *q, struct http_res *a,
 			    struct err *e)

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define SKEW_MS    300000 /* AWS: a signature is good for five minutes */
+#define LEAVE_MS 1000     /* how often a request is asked whether it may be given up */
 #define TIMEOUT_MS 10000  /* HTTP_TIMEOUT_MS, for requests that name none */
 #define SLOW_MS    9000
 
@@ -209,15 +210,27 @@ static int spoil(struct sim *s, const struct http_req *q, struct http_res *a, en
 	return 0;
 }
 
+static int wait_in_vain(struct sim *s, const struct http_req *q, struct err *e)
+{
+	for (int64_t left = patience(q), slice; left > 0; left -= slice) {
+		slice = left < LEAVE_MS ? left : LEAVE_MS;
+		sim_advance(s, slice);
+		if (q->leave && q->leave(q->leave_ctx))
+			return http_left(q, e);
+	}
+	return err_set(e, ERR_UNSURE, "no answer within %lld ms", (long long)patience(q));
+}
+
 static int meet(struct sim *s, const struct http_req *q, struct http_res *a, enum sim_mishap what, struct err *e)
 {
 	int64_t asked = s->now;
 
+	if (q->leave && q->leave(q->leave_ctx))
+		return http_left(q, e);
 	if (what == SIM_REFUSED)
 		return err_set(e, ERR_NET, "connection refused");
 	if (what == SIM_TIMEOUT_BEFORE) {
-		sim_advance(s, patience(q));
-		return err_set(e, ERR_UNSURE, "no answer within %lld ms", (long long)patience(q));
+		return wait_in_vain(s, q, e);
 	}
 	sim_advance(s, dice_between(&s->net_dice, 10, 60));
 	if (spoil(s, q, a, what, e))

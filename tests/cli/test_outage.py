@@ -1,7 +1,8 @@
 """AWS that does not answer: nobody guesses, nothing is forgotten, and it ends when AWS is back."""
+import threading
 import time
 
-from world import ALL, INT, LOOK, PATIENT, Case, kinds, shift
+from world import ALL, INT, LONG, LOOK, PATIENT, Case, kinds, shift
 
 
 class Outage(Case):
@@ -58,3 +59,31 @@ class Outage(Case):
         self.expect(7, self.run_it('wait', '--timeout', 'PT1S'))
         self.off = False
         self.expect(3, driver.end(), 'ROLLED BACK')
+
+    def hang(self, action, _status, _body):
+        if action in ('GetMetricData', 'DescribeAlarms') and 'ModifyRule' in self.asked():
+            self.hanging.set()
+            self.over.wait(LONG)
+
+    def ordered_while_cloudwatch_hangs(self, order):
+        """An order does not wait until all that hangs has used up its time, which is 12 s for each call."""
+        self.hanging, self.over = threading.Event(), threading.Event()
+        self.world(edit=self.hang)
+        self.addCleanup(self.over.set)
+        driver = self.drive('start', self.plan(LOOK, shift(25, 'PT10M'), ALL, watch=PATIENT))
+        self.wait_for_green(25, driver)
+        self.assertTrue(self.hanging.wait(LONG))
+        begun = time.monotonic()
+        order(driver)
+        while len(self.writes()) < 2 and time.monotonic() < begun + LONG:
+            time.sleep(0.05)
+        took = time.monotonic() - begun
+        self.over.set()
+        self.expect(3, driver.end(), 'ROLLED BACK')
+        self.assertLess(took, 8)
+
+    def test_rollback_ordered_while_cloudwatch_hangs(self):
+        self.ordered_while_cloudwatch_hangs(lambda _: self.drive('rollback', '--reason', 'it hangs'))
+
+    def test_interrupted_while_cloudwatch_hangs(self):
+        self.ordered_while_cloudwatch_hangs(lambda driver: driver.signal(INT))

@@ -296,6 +296,22 @@ class Health(Case):
         name = self.wiki('full', change='ALTER TABLE page AUTO_INCREMENT = 4200000000')
         self.refused(self.check(name), 'bad      auto-increment', 'page.page_id')
 
+    def test_every_range_of_an_auto_increment(self):
+        """Half of a range is plenty, a twentieth is not: for each type the range is its own."""
+        for bits, kind in ((8, 'TINYINT'), (16, 'SMALLINT'), (24, 'MEDIUMINT'), (32, 'INT'), (64, 'BIGINT')):
+            for most, sign in ((2**bits, ' UNSIGNED'), (2**(bits - 1), '')):
+                name = self.wiki(f'range{bits}{sign.strip().lower()}', change=f'CREATE TABLE counted (id {kind}{sign} AUTO_INCREMENT PRIMARY '
+                                 f'KEY) ENGINE=InnoDB AUTO_INCREMENT={most // 2}')
+                self.refused(self.check(name), 'good     auto-increment', code=0)
+                self.main.sql(f'ALTER TABLE {name}.counted AUTO_INCREMENT={most * 19 // 20}')
+                self.refused(self.check(name), 'bad      auto-increment', 'counted.id')
+
+    def test_what_may_not_be_seen_is_not_good(self):
+        """Without PROCESS the list of sessions is one's own only, and would look as if nobody waited."""
+        self.main.sql("CREATE USER blinkered@'%' IDENTIFIED BY 'correct-horse'; GRANT SELECT ON *.* TO blinkered@'%'")
+        self.addCleanup(self.main.sql, "DROP USER blinkered@'%'")
+        self.refused(self.check('expected', user='blinkered'), 'unknown  waiting-ddl', 'unknown  transactions')
+
     def test_connections(self):
         self.refused(self.check('expected', '--min-connections', '100000'), 'bad      connections')
 

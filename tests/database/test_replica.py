@@ -82,7 +82,7 @@ class Replica(unittest.TestCase):
         self.assertFalse(reached(before, after))
 
     def test_positions_that_cannot_be_compared_are_not_reached(self):
-        for file in '', 'mysql-bin', 'other.000009', 'source-bin.', 'source-bin.x':
+        for file in '', 'mysql-bin', 'other.000009', 'target-bin.000009', 'source-bin.', 'source-bin.x':
             self.assertFalse(reached({'file': file, 'at': 9999}, {'file': 'source-bin.000001', 'at': 4}), file)
             self.assertFalse(reached({'file': 'source-bin.000001', 'at': 9999}, {'file': file, 'at': 4}), file)
 

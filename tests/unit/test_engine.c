@@ -101,6 +101,36 @@ static void rollback_ends_a_hook_that_runs(void **state)
 	life_over(r);
 }
 
+/* CloudWatch answers nobody any more, and a person orders the way back while it is waited for. */
+static void cloudwatch_hangs_at_25(struct rig *r, const struct http_req *q)
+{
+	bool hangs = is_call(q, "GetMetricData") || is_call(q, "DescribeAlarms");
+
+	if (my.at && !my.on && is_call(q, "ModifyRule")) {
+		my.on = true;
+		forbid(now(r) - my.at > 2000, "an order to go back waited for an answer of CloudWatch");
+	}
+	if (!at_step(r, "to-25") || rig_run(r)->traffic.left_green <= 0 || !hangs)
+		return;
+	mishap(r, SIM_TIMEOUT_BEFORE);
+	if (first_time(true)) {
+		rig_order(r, "rollback", NULL, false);
+		my.at = now(r);
+	}
+}
+
+static void an_order_does_not_wait_for_who_does_not_answer(void **state)
+{
+	struct rig *r = life_new(LOOK SHIFT PROMOTE);
+
+	(void)state;
+	r->ask = cloudwatch_hangs_at_25;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_true(my.on);
+	assert_on_blue(r);
+	life_over(r);
+}
+
 static void order_again_while_back(struct rig *r)
 {
 	if (first_time(at_step(r, "to-25")))
@@ -866,6 +896,7 @@ int main(void)
 		cmocka_unit_test(rollback_is_accepted_at_every_moment),
 		cmocka_unit_test(rollback_is_accepted_in_every_step),
 		cmocka_unit_test(rollback_ends_a_hook_that_runs),
+		cmocka_unit_test(an_order_does_not_wait_for_who_does_not_answer),
 		cmocka_unit_test(orders_during_a_rollback_change_nothing),
 		cmocka_unit_test(a_promoted_run_can_be_rolled_back),
 		cmocka_unit_test(an_order_given_while_nobody_drives_is_obeyed),

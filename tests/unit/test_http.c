@@ -403,6 +403,21 @@ static void silence_ends_at_the_time_limit(void **state)
 	assert_true(took < 10000);
 }
 
+static bool after_300_ms(void *begun)
+{
+	return clock_mono(&clock_real) - *(int64_t *)begun > 300;
+}
+
+static void what_is_waited_for_can_be_given_up(void **state)
+{
+	int64_t begun = clock_mono(&clock_real);
+
+	(void)state;
+	srv.act = SILENT;
+	must_fail((struct http_req){ .timeout_ms = 60000, .leave = after_300_ms, .leave_ctx = &begun }, ERR_UNSURE);
+	assert_true(clock_mono(&clock_real) - begun < 10000);
+}
+
 static void redirects_are_answers(void **state)
 {
 	autores struct http_res a = { 0 };
@@ -512,7 +527,7 @@ int main(void)
 		T(methods_without_a_body), T(head_has_no_body), T(line_breaks_in_headers_are_not_sent),
 		T(refused_is_surely_not_executed), T(an_unknown_name_is_surely_not_executed),
 		T(failed_tls_is_surely_not_executed), T(a_reset_is_unsure), T(half_an_answer_is_unsure),
-		T(too_long_an_answer_is_unsure), T(silence_ends_at_the_time_limit),
+		T(too_long_an_answer_is_unsure), T(silence_ends_at_the_time_limit), T(what_is_waited_for_can_be_given_up),
 		T(redirects_are_answers), T(connect_to_keeps_the_name), T(proxies_can_be_left_out),
 		T(connections_are_kept), T(a_write_is_never_sent_twice),
 		T(what_is_no_url_is_our_mistake), T(a_bad_ca_bundle_is_named),
