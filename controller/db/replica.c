@@ -8,6 +8,7 @@
 
 #define NEW_WORDS 80022    /* MySQL: SHOW REPLICA STATUS, STOP REPLICA */
 #define NEW_LOG_WORDS 80200 /* MySQL: SHOW BINARY LOG STATUS */
+#define CHANGE_MS 10000     /* to stop following waits for the transaction that is being applied */
 
 /* --- positions ------------------------------------------------------------------------ */
 
@@ -99,15 +100,29 @@ static int count_open(struct db *d, int64_t older_s, int64_t *n, struct err *e)
 	return 0;
 }
 
-int db_open_since(struct db *d, int64_t older_s, int64_t *n, struct err *e)
+/* A statement without rows that changes nothing. */
+static int tell(struct db *d, const char *sql, struct err *e)
 {
 	int rc;
 
-	if (mysql_query(d->my, "START TRANSACTION WITH CONSISTENT SNAPSHOT"))
-		return refusal_query(d, e);
+	deadline_set(now_ms() + d->statement_ms);
+	rc = mysql_query(d->my, sql) ? refusal_query(d, e) : 0;
+	deadline_set(0);
+	return rc;
+}
+
+int db_open_since(struct db *d, int64_t older_s, int64_t *n, struct err *e)
+{
+	struct err end = { 0 };
+	int rc;
+
+	if (tell(d, "START TRANSACTION WITH CONSISTENT SNAPSHOT", e))
+		return -1;
 	rc = count_open(d, older_s, n, e);
-	if (mysql_query(d->my, "ROLLBACK") && !rc)
-		return refusal_query(d, e);
+	if (tell(d, "ROLLBACK", &end) && !rc) {
+		*e = end;
+		return -1;
+	}
 	return rc;
 }
 
@@ -212,9 +227,15 @@ static int drain(struct db *d)
 	return more > 0 ? -1 : 0;
 }
 
+/* Past CHANGE_MS it may still be done: who asks again looks first. */
 static int do_it(struct db *d, const char *sql, struct err *e)
 {
-	if (!mysql_real_query(d->my, sql, strlen(sql)) && !drain(d))
+	int rc;
+
+	deadline_set(now_ms() + CHANGE_MS);
+	rc = mysql_real_query(d->my, sql, strlen(sql)) || drain(d) ? -1 : 0;
+	deadline_set(0);
+	if (!rc)
 		return 0;
 	refusal_query(d, e);
 	if (e->kind == ERR_NET) /* this was no read */
@@ -222,6 +243,14 @@ static int do_it(struct db *d, const char *sql, struct err *e)
 	if (e->kind == ERR_DENIED)
 		return say_right(e, "to stop replication (RDS's master user has it; elsewhere REPLICATION SLAVE ADMIN and RELOAD)");
 	return err_wrap(e, "%s", sql);
+}
+
+/* MariaDB's own limit of a statement would break a change off in its middle. */
+static int allow_change(struct db *d, struct err *e)
+{
+	if (d->server.flavour == DB_MARIADB && do_it(d, "SET SESSION max_statement_time=0", e))
+		return -1;
+	return do_it(d, "SET SESSION TRANSACTION READ WRITE", e);
 }
 
 int db_replica_detach(struct db *d, struct err *e)
@@ -233,7 +262,7 @@ int db_replica_detach(struct db *d, struct err *e)
 		return -1;
 	if (!now.follows)
 		return 0;
-	if (find_way(d, &w, e) || do_it(d, "SET SESSION TRANSACTION READ WRITE", e))
+	if (find_way(d, &w, e) || allow_change(d, e))
 		return -1;
 	return do_it(d, w->stop, e) || do_it(d, w->forget, e) ? -1 : 0;
 }

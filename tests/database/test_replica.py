@@ -151,6 +151,21 @@ class Replica(unittest.TestCase):
         self.assertFalse(ask(self.copy, 'replica')['follows'])
         self.assertEqual(self.copy.sql('SELECT what FROM mysql.rds_history'), [['stop'], ['reset']])
 
+    def test_to_stop_following_takes_ten_seconds_at_most(self):
+        """The engine waits for it: a minute of silence, as the library has it, is a lost lease. It may be done all the same."""
+        self.follow()
+        self.copy.sql('''SET sql_log_bin=0;
+            DELIMITER //
+            CREATE PROCEDURE mysql.rds_stop_replication() BEGIN DO SLEEP(14); END //
+            CREATE PROCEDURE mysql.rds_reset_external_master() BEGIN RESET SLAVE ALL; END //
+            DELIMITER ;''')
+        self.addCleanup(self.copy.sql, 'SET sql_log_bin=0; DROP PROCEDURE mysql.rds_stop_replication; '
+                                       'DROP PROCEDURE mysql.rds_reset_external_master')
+        begun = time.monotonic()
+        said = ask(self.copy, 'detach')
+        self.assertEqual(said.get('kind'), 'unsure', said)
+        self.assertLess(time.monotonic() - begun, 16)
+
     def test_transactions_that_were_open_then_are_counted(self):
         self.insert(90)
         self.assertEqual(ask(self.source, 'open', 0), {'open': 0})
