@@ -237,10 +237,21 @@ static void fill(CURL *c, struct answer *got, struct http_res *a)
 	a->body = buf_take(&got->body);
 }
 
+static void set_request(struct http_curl *h, const struct http_req *q)
+{
+	curl_easy_reset(h->easy); /* keeps its connections */
+	set_method(h->easy, q);
+	set_limits(h->easy, q);
+	set_leave(h->easy, q);
+	curl_easy_setopt(h->easy, CURLOPT_URL, q->url);
+	if (h->ca_bundle)
+		curl_easy_setopt(h->easy, CURLOPT_CAINFO, h->ca_bundle);
+}
+
 int http_curl_send(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
 {
 	struct http_curl *h = ctx;
-	CURL *c = h->easy; /* reset keeps its connections */
+	CURL *c = h->easy;
 	autoanswer struct answer got = {
 		.head = BUF_MAX(HEAD_MAX),
 		.body = BUF_MAX(q->max_answer ? q->max_answer : HTTP_ANSWER_MAX),
@@ -253,16 +264,10 @@ int http_curl_send(void *ctx, const struct http_req *q, struct http_res *a, stru
 	memset(a, 0, sizeof *a);
 	if (head_list(q, &head, e))
 		return -1;
-	curl_easy_reset(c);
-	set_method(c, q);
-	set_limits(c, q);
+	set_request(h, q);
 	set_answer(c, &got);
-	set_leave(c, q);
-	curl_easy_setopt(c, CURLOPT_URL, q->url);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, head);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, detail);
-	if (h->ca_bundle)
-		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca_bundle);
 	if (to) {
 		head_add(&route, to);
 		curl_easy_setopt(c, CURLOPT_CONNECT_TO, route);
