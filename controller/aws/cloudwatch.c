@@ -2,6 +2,7 @@
 
 #include "aws/answer.h"
 #include "aws/core.h"
+#include "aws/elb.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -228,6 +229,24 @@ int cw_get(struct aws *a, const struct cw_query *q, size_t n, int64_t from, int6
 	if (fetch(a, in, n, &w, all, e))
 		return -1;
 	return make_all(q, n, all, &w, out, e);
+}
+
+int cw_requests(struct aws *a, const char *listener, const char *const group[2], int64_t from, int64_t to, int period_s,
+		struct cw_series out[2], struct err *e)
+{
+	char dim[2][128], balancer[128];
+	struct cw_query q[2];
+
+	memset(out, 0, 2 * sizeof *out);
+	if (elb_balancer_dimension(listener, balancer, sizeof balancer, e))
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		if (elb_group_dimension(group[i], dim[i], sizeof dim[i], e))
+			return -1;
+		q[i] = (struct cw_query){ .namespace = "AWS/ApplicationELB", .metric = "RequestCount", .stat = "Sum",
+					  .group = dim[i], .balancer = balancer };
+	}
+	return cw_get(a, q, 2, from, to, period_s, out, e);
 }
 
 void cw_series_free(struct cw_series *s, size_t n)

@@ -35,6 +35,10 @@ struct cw_series {
  * call (DENIED, BUSY): unknown is never an empty series. */
 int cw_get(struct aws *a, const struct cw_query *q, size_t n, int64_t from, int64_t to,
 	   int period_s, struct cw_series *out, struct err *e);
+/* The same for what two target groups of one load balancer were asked
+ * (AWS/ApplicationELB, RequestCount). listener: ARN of it or of a rule of its. */
+int cw_requests(struct aws *a, const char *listener, const char *const group[2], int64_t from, int64_t to, int period_s,
+		struct cw_series out[2], struct err *e);
 void cw_series_free(struct cw_series *s, size_t n);
 
 enum cw_state { CW_OK, CW_ALARM, CW_INSUFFICIENT };

@@ -145,6 +145,16 @@ int elb_rule_weight(const struct elb_rule *r, const char *group_arn)
 	return -1;
 }
 
+int elb_split_get(struct aws *a, const char *rule_arn, const char *blue, const char *green, struct elb_split *out, struct err *e)
+{
+	autorule struct elb_rule rule = { 0 };
+
+	if (elb_rule_get(a, rule_arn, &rule, e))
+		return -1;
+	*out = (struct elb_split){ elb_rule_weight(&rule, blue), elb_rule_weight(&rule, green) };
+	return 0;
+}
+
 /* TargetGroupArn is left out: beside several groups AWS refuses it. */
 static void add_forward(struct aws_args *args, size_t n, struct xml *was,
 			const struct elb_weight *groups, size_t ngroups)

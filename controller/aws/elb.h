@@ -37,6 +37,9 @@ void elb_rule_free(struct elb_rule *r);
 #define autorule __attribute__((cleanup(elb_rule_free)))
 /* Weight of that group; -1 when the rule does not name it. */
 int elb_rule_weight(const struct elb_rule *r, const char *group_arn);
+/* Both colours' weights as AWS has them now. */
+struct elb_split { int blue, green; };
+int elb_split_get(struct aws *a, const char *rule_arn, const char *blue, const char *green, struct elb_split *out, struct err *e);
 /* One ModifyRule with r's actions and these groups in the forward action. */
 int elb_rule_set(struct aws *a, const struct elb_rule *r, const struct elb_weight *groups,
 		 size_t n, struct err *e);

@@ -56,20 +56,12 @@ static int count_periods(struct engine *en, struct counts *c, struct err *e)
 	const struct plan_watch *w = &en->run->plan->watch;
 	int64_t from = align_up(en->run->traffic.since + propagation_ms(w->period_ms), w->period_ms);
 	int64_t to = (engine_now(en) - watch_lag_ms(w)) / w->period_ms * w->period_ms;
-	char blue[128], green[128], lb[128];
+	const char *const group[2] = { en->blue, en->green };
 	struct cw_series s[2];
 
 	if (to <= from)
 		return 0;
-	if (elb_group_dimension(en->blue, blue, sizeof blue, e) ||
-	    elb_group_dimension(en->green, green, sizeof green, e) ||
-	    elb_balancer_dimension(en->run->plan->rule, lb, sizeof lb, e))
-		return -1;
-	struct cw_query q[2] = {
-		{ "AWS/ApplicationELB", "RequestCount", "Sum", blue, lb, NULL, NULL },
-		{ "AWS/ApplicationELB", "RequestCount", "Sum", green, lb, NULL, NULL },
-	};
-	if (cw_get(en->aws, q, 2, from, to, (int)(w->period_ms / 1000), s, e))
+	if (cw_requests(en->aws, en->run->plan->rule, group, from, to, (int)(w->period_ms / 1000), s, e))
 		return -1;
 	if (s[0].complete && s[1].complete)
 		tally(s, from, to, w->period_ms, c);

@@ -316,16 +316,13 @@ static enum step_verdict unfreeze(struct step_run *r, struct err *e)
 /* Edits on green while blue still serves would be two truths. */
 static enum step_verdict all_on_green(struct step_run *r, struct err *e)
 {
-	autorule struct elb_rule rule = { 0 };
-	int blue, green;
+	struct elb_split is;
 
-	if (elb_rule_get(r->aws, r->plan->rule, &rule, e))
+	if (elb_split_get(r->aws, r->plan->rule, r->blue, r->green, &is, e))
 		return STEP_FAIL;
-	blue = elb_rule_weight(&rule, r->blue);
-	green = elb_rule_weight(&rule, r->green);
-	if (blue > 0 || green <= 0)
+	if (is.blue > 0 || is.green <= 0)
 		return err_set(e, ERR_GATE, "the rule gives blue %d and green %d: edits are taken again only when green has everything",
-			       blue, green);
+			       is.blue, is.green);
 	return STEP_DONE;
 }
 

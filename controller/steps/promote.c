@@ -8,29 +8,26 @@
 #include "steps/kinds.h"
 #include "steps/stage.h"
 
-static json_t *facts(const struct step_run *r, int blue, int green)
+static json_t *facts(const struct step_run *r, const struct elb_split *is)
 {
 	const struct verdict *v = step_verdict_now(r);
 
-	return json_pack("{s:i, s:i, s:s, s:f, s:f}", "blue", blue, "green", green, "verdict", verdict_name(v->kind),
+	return json_pack("{s:i, s:i, s:s, s:f, s:f}", "blue", is->blue, "green", is->green, "verdict", verdict_name(v->kind),
 			 "requests", v->green_requests, "errors", v->green_errors);
 }
 
 /* The claim "promoted" rests on what AWS says now, not on what was sent. */
 static enum step_verdict prove(struct step_run *r, struct err *e)
 {
-	autorule struct elb_rule rule = { 0 };
-	int blue, green;
+	struct elb_split is;
 
-	if (elb_rule_get(r->aws, r->plan->rule, &rule, e))
+	if (elb_split_get(r->aws, r->plan->rule, r->blue, r->green, &is, e))
 		return STEP_FAIL;
-	blue = elb_rule_weight(&rule, r->blue);
-	green = elb_rule_weight(&rule, r->green);
-	if (blue > 0 || green <= 0) {
-		step_say(r, "the rule gives blue %d and green %d: not promoted yet", blue, green);
+	if (is.blue > 0 || is.green <= 0) {
+		step_say(r, "the rule gives blue %d and green %d: not promoted yet", is.blue, is.green);
 		return STEP_WAIT;
 	}
-	return step_note(r, "all traffic is on green", facts(r, blue, green), e) ? STEP_FAIL : STEP_DONE;
+	return step_note(r, "all traffic is on green", facts(r, &is), e) ? STEP_FAIL : STEP_DONE;
 }
 
 static enum step_verdict advance(struct step_run *r, struct err *e)

@@ -1,7 +1,6 @@
 #include "steps/quiet.h"
 
 #include "aws/cloudwatch.h"
-#include "aws/elb.h"
 #include "base/err.h"
 #include "plan/plan.h"
 
@@ -29,21 +28,6 @@ static void tally(const struct cw_series *quiet, const struct cw_series *busy, i
 	}
 }
 
-static int read_series(struct step_run *r, const char *quiet, const char *busy, int64_t from, int64_t to,
-		       struct cw_series s[2], struct err *e)
-{
-	char q[128], b[128], lb[128];
-
-	if (elb_group_dimension(quiet, q, sizeof q, e) || elb_group_dimension(busy, b, sizeof b, e) ||
-	    elb_balancer_dimension(r->plan->rule, lb, sizeof lb, e))
-		return -1;
-	struct cw_query queries[2] = {
-		{ "AWS/ApplicationELB", "RequestCount", "Sum", q, lb, NULL, NULL },
-		{ "AWS/ApplicationELB", "RequestCount", "Sum", b, lb, NULL, NULL },
-	};
-	return cw_get(r->aws, queries, 2, from, to, (int)(r->plan->watch.period_ms / 1000), s, e);
-}
-
 int quiet_look(struct step_run *r, const char *quiet, const char *busy, int n, struct quiet *out, struct err *e)
 {
 	const struct plan_watch *w = &r->plan->watch;
@@ -56,7 +40,7 @@ int quiet_look(struct step_run *r, const char *quiet, const char *busy, int n, s
 	from = from > settled ? from : settled;
 	if (from >= to)
 		return 0;
-	if (read_series(r, quiet, busy, from, to, s, e))
+	if (cw_requests(r->aws, r->plan->rule, (const char *const[]){ quiet, busy }, from, to, (int)(period / 1000), s, e))
 		return -1;
 	out->complete = s[0].complete && s[1].complete;
 	tally(&s[0], &s[1], from, to, period, out);

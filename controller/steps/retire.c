@@ -45,16 +45,13 @@ static enum step_verdict soak(struct step_run *r, struct err *e)
 /* Read from AWS, not from memory: asked right before every destructive call too. */
 static enum step_verdict no_weight(struct step_run *r, struct err *e)
 {
-	autorule struct elb_rule rule = { 0 };
-	int blue, green;
+	struct elb_split is;
 
-	if (elb_rule_get(r->aws, r->plan->rule, &rule, e))
+	if (elb_split_get(r->aws, r->plan->rule, r->blue, r->green, &is, e))
 		return STEP_FAIL;
-	blue = elb_rule_weight(&rule, r->blue);
-	green = elb_rule_weight(&rule, r->green);
-	if (blue <= 0 && green > 0)
+	if (is.blue <= 0 && is.green > 0)
 		return STEP_DONE;
-	step_say(r, "the rule gives blue %d and green %d: blue is not retired while it has weight", blue, green);
+	step_say(r, "the rule gives blue %d and green %d: blue is not retired while it has weight", is.blue, is.green);
 	return STEP_WAIT;
 }
 
