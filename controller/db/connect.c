@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PACKET_MAX ((unsigned long)64 << 20) /* one row; the library's own limit is 1 GiB */
+#define OPEN_MS 5000 /* for greeting, login and settings: not as long as a statement may take */
 #define OLDEST_MARIADB 100100 /* max_statement_time */
 #define OLDEST_MYSQL 50708    /* max_execution_time */
 
@@ -166,7 +167,7 @@ int db_open(const struct db_login *l, struct db **out, struct err *e)
 	memcpy(d->name, l->name, sizeof d->name);
 	set_limits(d->my, l);
 	deadline_watch(d->my);
-	deadline_set(now_ms() + l->connect_ms + l->statement_ms);
+	deadline_set(now_ms() + l->connect_ms + (l->statement_ms < OPEN_MS ? l->statement_ms : OPEN_MS));
 	set_trust(d->my, l);
 	rc = open_session(l, d, e);
 	deadline_set(0);

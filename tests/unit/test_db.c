@@ -533,6 +533,21 @@ static void a_server_that_hangs_is_left(void **state)
 	fails(db_query(d, "SELECT 1", NULL, count_rows, &n, &e), ERR_BUSY, "no whole answer within");
 }
 
+/* It was waited for as long as a statement may take, which is an hour for a large wiki's rows. */
+static void a_server_that_does_not_greet_is_left(void **state)
+{
+	int64_t begun = clock_mono(&clock_real);
+	struct db_source s;
+
+	(void)state;
+	f = (struct fakedb){ .trick = FAKEDB_SILENT };
+	fakedb_start(&f);
+	s = usual();
+	s.statement_ms = 3600000;
+	fails(open_source(&s), ERR_NET, "did not greet");
+	assert_true(clock_mono(&clock_real) - begun < 15000);
+}
+
 static void count_signal(int sig) { (void)sig; }
 
 /* The waiting for an answer ended with "the connection was lost" at any signal that was caught. */
@@ -800,7 +815,7 @@ int main(void)
 		T(without_credentials_there_is_no_token), T(the_password_may_be_in_secrets_manager),
 		T(secrets_that_are_none), T(a_password_file_has_one_line), T(refusals_are_sentences), T(nobody_is_there),
 		T(strangers_are_named), T(answers_have_limits), T(one_row_has_a_limit), T(broken_answers_are_errors),
-		T(files_of_ours_stay_here), T(a_server_that_hangs_is_left), T(a_server_that_drips_is_left),
+		T(files_of_ours_stay_here), T(a_server_that_hangs_is_left), T(a_server_that_does_not_greet_is_left), T(a_server_that_drips_is_left),
 		T(a_signal_is_no_lost_connection), T(a_job_apart_gives_its_answer), T(a_job_apart_can_be_left), T(statements_fail_by_kind),
 		T(warnings_are_errors), T(numbers), T(names_are_quoted), T(jobs_are_shared_by_connections),
 		T(a_job_that_fails_ends_all), T(fewer_connections_will_do),
