@@ -8,6 +8,10 @@
 #include "fakedb.h"
 #include "fakestep.h"
 
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #define MINUTE ((int64_t)60000)
 #define HOUR (60 * MINUTE)
 
@@ -691,6 +695,35 @@ static void a_slow_database_does_not_hold_the_engine(void **state)
 	fake_close(&f);
 }
 
+/* The thread is ended before the libraries that it uses are taken down. */
+static void a_program_that_ends_meanwhile_ends_well(void **state)
+{
+	struct fakedb db = { .trick = FAKEDB_HANGS };
+	int64_t begun = clock_mono(&clock_real), wake;
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	fakedb_start(&db);
+	child = fork();
+	if (!child) {
+		char port[16];
+		struct fake f;
+
+		snprintf(port, sizeof port, "%d", db.port);
+		open_gate(&f, GATE("\"kind\":\"freeze\",\"user\":\"cutover\",\"statement_limit\":3600000"), NULL);
+		f.simulated = false;
+		json_object_set_new(f.params, "host", json_string("127.0.0.1"));
+		json_object_set_new(f.params, "port", json_string(port));
+		exit(fake_call(&f, f.step.kind->advance, &wake) == STEP_WAIT ? 7 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 7);
+	assert_true(clock_mono(&clock_real) - begun < 20000);
+	fakedb_stop(&db);
+}
+
 static void schema_waives_what_exists(void **state)
 {
 	struct fake f;
@@ -756,6 +789,7 @@ int main(void)
 		cmocka_unit_test(schema_without_its_manifest_is_refused),
 		cmocka_unit_test(schema_asks_the_right_world),
 		cmocka_unit_test(a_slow_database_does_not_hold_the_engine),
+		cmocka_unit_test(a_program_that_ends_meanwhile_ends_well),
 		cmocka_unit_test(schema_waives_what_exists),
 		cmocka_unit_test(schema_port_must_be_one),
 	};
