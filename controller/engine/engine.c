@@ -28,12 +28,24 @@ static int append_line(struct store *s, struct clock *clock, const char *run, in
 	return store_append(s, &ev, e);
 }
 
+/* On the way back an order changes nothing: one that came first is folded, and
+ * the line follows it, or who orders it again and again would hold it up. */
+static bool may_follow(struct engine *en, struct err *e)
+{
+	return e->kind == ERR_LOST && en->run->state == RUN_BACK && !run_catch_up(en->run, en->store, e) &&
+	       en->run->state == RUN_BACK && engine_holds(en);
+}
+
 int engine_append(struct engine *en, const char *kind, const char *step, json_t *body, struct err *e)
 {
 	autojson json_t *mine = body ? body : json_object();
+	struct err before = *e;
 
-	if (append_line(en->store, en->clock, en->run->id, en->run->seq + 1, en->actor, kind, step, mine, e))
-		return -1;
+	while (append_line(en->store, en->clock, en->run->id, en->run->seq + 1, en->actor, kind, step, mine, e)) {
+		if (!may_follow(en, e))
+			return -1;
+		*e = before;
+	}
 	return run_catch_up(en->run, en->store, e);
 }
 
@@ -94,7 +106,9 @@ static struct aws *make_aws(struct engine *en, const struct engine_opts *o)
 					   .seed = o->seed });
 }
 
-/* Has another process written to this run's journal, or has a signal come? */
+/* Has a signal come, or has another process written to this run's journal? On
+ * the way back no order changes anything: who gives it again and again must not
+ * hold it up. */
 static bool has_news(void *engine)
 {
 	struct engine *en = engine;
@@ -103,7 +117,7 @@ static bool has_news(void *engine)
 
 	if (en->stop && *en->stop)
 		return true;
-	return !store_last(en->store, en->run->id, &last, &ignored) && last != en->run->seq;
+	return en->run->state != RUN_BACK && !store_last(en->store, en->run->id, &last, &ignored) && last != en->run->seq;
 }
 
 /* An order to go back must not wait until CloudWatch, or whoever else hangs just

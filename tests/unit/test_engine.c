@@ -131,6 +131,34 @@ static void an_order_does_not_wait_for_who_does_not_answer(void **state)
 	life_over(r);
 }
 
+/* "rollback" again and again, with each request that is made. */
+static void hammer(struct rig *r, const struct http_req *q)
+{
+	(void)q;
+	if ((at_step(r, "to-25") && rig_run(r)->traffic.left_green > 0) || rig_run(r)->state == RUN_BACK) {
+		rig_order(r, "rollback", NULL, false);
+		my.n++;
+	}
+	if (my.n && !my.at)
+		my.at = now(r);
+	if (is_call(q, "ModifyRule") && my.at && !my.on) {
+		my.on = true;
+		forbid(now(r) - my.at > 5000, "the way back was held up by those who ordered it");
+	}
+}
+
+static void orders_again_and_again_do_not_hold_the_way_back(void **state)
+{
+	struct rig *r = life_new(LOOK SHIFT PROMOTE);
+
+	(void)state;
+	r->ask = hammer;
+	life_to(r, RUN_ROLLED_BACK);
+	assert_true(my.on && my.n > 5);
+	assert_on_blue(r);
+	life_over(r);
+}
+
 static void order_again_while_back(struct rig *r)
 {
 	if (first_time(at_step(r, "to-25")))
@@ -897,6 +925,7 @@ int main(void)
 		cmocka_unit_test(rollback_is_accepted_in_every_step),
 		cmocka_unit_test(rollback_ends_a_hook_that_runs),
 		cmocka_unit_test(an_order_does_not_wait_for_who_does_not_answer),
+		cmocka_unit_test(orders_again_and_again_do_not_hold_the_way_back),
 		cmocka_unit_test(orders_during_a_rollback_change_nothing),
 		cmocka_unit_test(a_promoted_run_can_be_rolled_back),
 		cmocka_unit_test(an_order_given_while_nobody_drives_is_obeyed),
