@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #define SKEW_MS    300000 /* AWS: a signature is good for five minutes */
-#define LEAVE_MS 1000     /* how often a request is asked whether it may be given up */
+#define LEAVE_MS   1000   /* how often a request is asked whether it may be given up */
 #define TIMEOUT_MS 10000  /* HTTP_TIMEOUT_MS, for requests that name none */
 #define SLOW_MS    9000
 
@@ -229,9 +229,8 @@ static int meet(struct sim *s, const struct http_req *q, struct http_res *a, enu
 		return http_left(q, e);
 	if (what == SIM_REFUSED)
 		return err_set(e, ERR_NET, "connection refused");
-	if (what == SIM_TIMEOUT_BEFORE) {
+	if (what == SIM_TIMEOUT_BEFORE)
 		return wait_in_vain(s, q, e);
-	}
 	sim_advance(s, dice_between(&s->net_dice, 10, 60));
 	if (spoil(s, q, a, what, e))
 		return -1;

@@ -122,7 +122,8 @@ static int ask(struct job *j, const char *through, struct said *s, struct err *e
 }
 
 /* Behind a load balancer one answer is one of many: each address is asked
- * several times. What takes longer than a tick may goes on in the next one. */
+ * several times. A round that takes longer than a tick may take goes on in the
+ * next one. */
 static int ask_all(struct job *j, struct said *s, struct err *e)
 {
 	const json_t *through = json_object_get(j->r->params, "through");
