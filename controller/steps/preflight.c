@@ -126,8 +126,9 @@ static void check_weights(struct look *l, const struct elb_rule *rule)
 	fact(l, "weights", json_pack("{s:i, s:i}", "blue", blue, "green", green));
 	for (size_t i = 0; i < rule->ngroups; i++)
 		if (strcmp(rule->group[i].arn, l->r->blue) && strcmp(rule->group[i].arn, l->r->green))
-			against(l, "the rule also forwards to %s, which is neither blue nor green of this plan",
-				rule->group[i].arn);
+			against(l, "the rule also forwards to %s, which is neither blue nor green of this plan%s",
+				rule->group[i].arn, rule->group[i].weight ? "" : ": it has no weight, so if it is what the last "
+				"release left, take it off the rule (retire with \"delete-stack\" does both)");
 	if (blue < 0)
 		against(l, "the rule does not forward to blue (%s)", l->r->blue);
 	else if (blue == 0)

@@ -108,26 +108,26 @@ class Cutover(unittest.TestCase):
     def output(self, stack, key):
         return next(o['OutputValue'] for o in self.rig.cfn.find('mw-lab-' + stack).outputs if o['OutputKey'] == key)
 
-    def plan(self, rule):
-        blue = self.rig.cfn.find('mw-lab-blue')
+    def plan(self, rule, blue='blue', green='green', how='delete-stack', release='1.43.11', digest=GREEN_DIGEST):
+        serving = self.rig.cfn.find('mw-lab-' + blue)
         return {
             'name': 'wiki', 'region': REGION, 'account': ACCOUNT, 'rule': rule,
-            'blue': {'target_group': self.output('blue', 'TargetGroupArn'), 'cluster': self.output('platform', 'ClusterName'),
-                     'service': self.output('blue', 'ServiceName')},
-            'green': {'target_group': '${green.TargetGroupArn}', 'stack': 'mw-lab-green'},
+            'blue': {'target_group': self.output(blue, 'TargetGroupArn'), 'cluster': self.output('platform', 'ClusterName'),
+                     'service': self.output(blue, 'ServiceName'), 'stack': serving.name},
+            'green': {'target_group': '${green.TargetGroupArn}', 'stack': 'mw-lab-' + green},
             'watch': {'period': 'PT1S', 'poll': 'PT1S', 'good_requests': 20, 'blind_after': 'PT1M', 'foreign_grace': 'PT10S', 'hold_limit': 'PT1M',
                       'judge': {'harm': 500},  # rights are what is looked at here, not evidence
                       'alarms': [self.output('edge', 'NoAnswerAlarmName')]},
             'deadman': {'role': self.output('controller', 'DeadmanRoleArn'), 'after': 'PT5M'},
             'steps': [
                 {'id': 'look', 'do': 'preflight'},
-                {'id': 'green', 'do': 'stack', 'stack': 'mw-lab-green', 'like': blue.name, 'role': self.output('controller', 'StackRoleArn'),
+                {'id': 'green', 'do': 'stack', 'stack': 'mw-lab-' + green, 'like': serving.name, 'role': self.output('controller', 'StackRoleArn'),
                  'template_url': self.url, 'capabilities': ['CAPABILITY_IAM'],
-                 'parameters': {'Color': 'green', 'Release': '1.43.11', 'Image': blue.values['Image'].replace(DIGEST, GREEN_DIGEST)},
-                 'tags': {'mw:env': 'lab', 'mw:color': 'green', 'mw:release': '1.43.11'}},
+                 'parameters': {'Color': green, 'Release': release, 'Image': serving.values['Image'].partition('@')[0] + '@' + digest},
+                 'tags': {'mw:env': 'lab', 'mw:color': green, 'mw:release': release}},
                 {'id': 'to-25', 'do': 'shift', 'weight': '25%', 'bake': 'PT2S'},
                 {'id': 'all', 'do': 'promote', 'bake': 'PT2S'},
-                {'id': 'retire', 'do': 'retire', 'how': 'scale-down', 'soak': 'PT2S', 'quiet_periods': 2}]}
+                {'id': 'retire', 'do': 'retire', 'how': how, 'soak': 'PT2S', 'quiet_periods': 2}]}
 
     def documents(self):
         """Exactly what the template gives the role, as CloudFormation resolved it."""
@@ -170,7 +170,22 @@ class Cutover(unittest.TestCase):
         self.assertEqual([a for a, used, told, _ in rows if used and not told], [], 'used, and `explain` does not say so')
         self.assertEqual([a for a, _, told, sids in rows if told and not sids and a not in iam.FREE], [], 'shown, and not allowed')
         self.assertEqual({a for a, _, told, sids in rows if sids and not told}, FOR_OTHER_PLANS, 'allowed, and no plan needs it')
+        self.assertIsNone(self.rig.cfn.find('mw-lab-blue'))
+        self.assertEqual(elb.rule_weights(elb.find_rule(rule)[1]), {self.output('green', 'TargetGroupArn'): 999})
         self.around_it(guard, rule, path)
+        self.the_next_release(guard, rule)
+
+    def the_next_release(self, guard, rule):
+        """The colours change their parts: the stack that was deleted is made again, beside the one that serves."""
+        before = len(guard.refused)
+        path = self.file('next.json', self.plan(rule, 'green', 'blue', 'scale-down', '1.43.12', DIGEST))
+        self.cutover(0, 'start', path)
+        self.assertEqual(guard.refused[before:], [])
+        self.assertEqual(self.rig.api.bugs, [])
+        self.assertEqual(elb.rule_weights(elb.find_rule(rule)[1]),
+                         {self.output('blue', 'TargetGroupArn'): 999, self.output('green', 'TargetGroupArn'): 0})
+        self.assertIn('it has no weight, so if it is what the last release left', self.cutover(
+            5, 'start', self.file('third.json', self.plan(rule, 'blue', 'green', 'scale-down', '1.43.13', GREEN_DIGEST))))
 
     def around_it(self, guard, rule, path):
         """What the policy is there to prevent is refused."""
