@@ -333,16 +333,36 @@ static void tell_unknown(struct job *j, json_t *missing)
 	tell(j, "plan", ev);
 }
 
+/* Does the production rule take its first target group from this stack? */
+static bool is_first_release(const struct job *j)
+{
+	autofree char *reference = xasprintf("${%s.", j->st->name);
+
+	return j->s->env->rule.on && strstr(j->s->env->rule.target_group, reference);
+}
+
+/* A colour belongs to plans as soon as it or the rule is there: the first release
+ * that a plan has retired since is not made again. */
+static int look_for_plans(struct job *j, bool there, bool *theirs, struct err *e)
+{
+	char rule[256] = "";
+
+	if (j->st->once && !there && is_first_release(j) && stacks_rule_find(j->s, rule, e))
+		return -1;
+	*theirs = j->st->once && (there || *rule);
+	return 0;
+}
+
 static int plan_one(struct job *j, struct err *e)
 {
 	autostack struct cfn_stack out = { 0 };
 	autojson json_t *missing = stacks_missing(j->s, j->st);
-	bool there, same;
+	bool there, theirs, same;
 	int rc;
 
-	if (look_at(j, &there, e))
+	if (look_at(j, &there, e) || look_for_plans(j, there, &theirs, e))
 		return -1;
-	if (there && j->st->once) {
+	if (theirs) {
 		j->state = AS_IT_IS;
 		tell(j, "plan", plan_event(j, "left"));
 		return 0;

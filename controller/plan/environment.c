@@ -19,7 +19,7 @@ static const struct param stack_fields[] = {
 	  .about = "true: nothing in it is replaced or removed unless it is named" },
 	{ .name = "protect", .type = PARAM_BOOL, .def = "false", .about = "termination protection" },
 	{ .name = "once", .type = PARAM_BOOL, .def = "false",
-	  .about = "made when it is not there, never updated: plans own it from then on" },
+	  .about = "made when it is not there, never updated: plans own it from then on, and may delete it" },
 	{ .name = "policy", .type = PARAM_STRING, .about = "stack policy, a file relative to this one; set after creation" },
 	{ .name = "region", .type = PARAM_STRING, .about = "only where it is not the environment's" },
 	{ .name = "parameters", .type = PARAM_MAP, .def = "{}", .about = "what is no output of an earlier stack" },

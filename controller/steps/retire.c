@@ -214,7 +214,8 @@ static const char *const hows[] = { "scale-down", "delete-stack", NULL };
 
 static const struct param params[] = {
 	{ .name = "how", .type = PARAM_CHOICE, .def = "\"scale-down\"", .choices = hows,
-	  .about = "set blue's ECS service to 0 tasks, or delete blue's CloudFormation stack" },
+	  .about = "set blue's ECS service to 0 tasks, and leave blue on the rule without weight; or take blue off the rule and "
+		   "delete its CloudFormation stack" },
 	{ .name = "soak", .type = PARAM_DURATION, .def = "\"PT24H\"", .max = 14 * 86400000L,
 	  .about = "how long green must have had all traffic; the way back stays open meanwhile" },
 	{ .name = "quiet_periods", .type = PARAM_INT, .def = "5", .min = 2, .max = 60,

@@ -132,6 +132,8 @@ class StackedRun(demo.Run):
         compared = iam.comparison(self.lab.guard.used, shown, iam.actions_of(self.lab.guard.policies['controller']))
         iam.print_comparison(compared)
         more = [a for a, used, told, _ in compared if used and not told]
+        gone = self.lab.cfn.find('mw-lab-blue') is None
+        rows.append(("blue's stack", 'deleted' if gone else 'there', 'deleted' if status == 0 else 'there', gone == (status == 0)))
         rows.append(('actions used and not shown', ', '.join(more) or 'none', 'none', not more))
         rows.append(('actions refused by its policy', str(self.lab.guard.refused or 'none'), 'none', not self.lab.guard.refused))
         return rows
