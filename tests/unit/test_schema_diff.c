@@ -289,6 +289,53 @@ static void no_change_is_missed_and_no_harmless_one_stopped(void **state)
 	assert_true(stopped >= 40 && passed >= 20);
 }
 
+/* Of a table t with a column v of one type, and an index of some columns, against another. */
+static enum schema_effect effect_of(const char *want_type, const char *have_type, const char *want_index, const char *have_index)
+{
+	const char *const type[] = { want_type, have_type }, *const index[] = { want_index, have_index };
+	struct schema *s[2] = { NULL };
+	struct err e = { 0 };
+	enum schema_effect worst;
+	struct schema_diff *d;
+
+	for (int i = 0; i < 2; i++) {
+		autojson json_t *doc = json_pack("{s:i, s:{s:{s:{s:{s:s}}, s:{s:{s:s}}}}}", "schema", 1, "tables", "t", "columns", "v",
+						 "type", type[i], "indexes", i ? "other" : "wanted", "columns", index[i]);
+
+		assert_int_equal(schema_from_json(doc, "made", &s[i], &e), 0);
+	}
+	d = schema_compare(s[0], s[1]);
+	worst = d->worst[0];
+	schema_diff_free(&d);
+	schema_free(&s[0]);
+	schema_free(&s[1]);
+	return worst;
+}
+
+static void types_that_mediawiki_does_not_use_are_judged_too(void **state)
+{
+	static const struct { const char *want, *have; enum schema_effect effect; } rows[] = {
+		{ "decimal(10,2)", "decimal(10,2)", EFFECT_HARMLESS }, { "decimal(10,2)", "decimal(12,2)", EFFECT_HARMLESS },
+		{ "decimal(10,2)", "decimal(12,1)", EFFECT_LOSS },     { "decimal(10,2)", "decimal(10,3)", EFFECT_LOSS },
+		{ "enum('a','b')", "enum('b','a','c')", EFFECT_HARMLESS }, { "enum('a','b')", "enum('a','bb')", EFFECT_LOSS },
+		{ "enum('a','b", "enum('a','b')", EFFECT_HARMLESS }, /* cut off: read to its end and no further */
+		{ "enum('a',", "enum('a','b')", EFFECT_HARMLESS },     { "enum('a','x", "enum('a','b')", EFFECT_LOSS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (effect_of(rows[i].want, rows[i].have, "v", "v") != rows[i].effect)
+			fail_msg("%s on %s", rows[i].want, rows[i].have);
+}
+
+static void an_index_serves_whole_columns_only(void **state)
+{
+	(void)state;
+	assert_int_equal(effect_of("int", "int", "v", "v,w"), EFFECT_HARMLESS);
+	assert_int_equal(effect_of("int", "int", "v", "value,w"), EFFECT_SLOW);
+	assert_int_equal(effect_of("int", "int", "v", "w,v"), EFFECT_SLOW);
+}
+
 static void every_change_is_seen_from_both_sides(void **state)
 {
 	autoschema struct schema *base = load(NEW);
@@ -369,6 +416,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_change_is_missed_and_no_harmless_one_stopped),
+		cmocka_unit_test(types_that_mediawiki_does_not_use_are_judged_too),
+		cmocka_unit_test(an_index_serves_whole_columns_only),
 		cmocka_unit_test(every_change_is_seen_from_both_sides),
 		cmocka_unit_test(a_schema_does_not_differ_from_itself),
 		cmocka_unit_test(from_1_39_to_1_43_the_differences_are_those_of_real_wikis),

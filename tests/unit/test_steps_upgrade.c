@@ -320,6 +320,52 @@ static void freeze_believes_no_answer_that_says_nothing(void **state)
 	}
 }
 
+/* One address that still takes edits: a container that has not seen the file yet. */
+struct late_wiki {
+	struct http world;
+	int late, well; /* answers it still gives as if it knew nothing; as wished in a row */
+};
+
+static int late_send(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
+{
+	struct late_wiki *w = ctx;
+	bool is;
+
+	if (http_send(&w->world, q, a, e))
+		return -1;
+	if (!q->connect_to || strcmp(q->connect_to, "10.0.0.2:80") || a->status != 200)
+		return 0;
+	is = strstr(a->body, "\"readonly\":true") != NULL;
+	w->well = is && w->late <= 0 ? w->well + 1 : 0;
+	if (is && w->late-- > 0) {
+		free(a->body);
+		a->body = xstrdup("{\"query\":{\"general\":{\"readonly\":false}}}");
+		a->nbody = strlen(a->body);
+	}
+	return 0;
+}
+
+/* Also where a round of answers takes several ticks. */
+static void freeze_waits_for_the_last_address(void **state)
+{
+	static const int answers[] = { 3, 100 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		struct late_wiki w = { .late = 60 };
+		struct fake f;
+
+		open_in(&f, "freeze", LOCK, NULL, false);
+		json_object_set_new(f.params, "answers", json_integer(answers[i]));
+		w.world = f.http;
+		f.http = (struct http){ late_send, &w };
+		assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+		assert_true(w.late <= 0);
+		assert_true(w.well >= answers[i]);
+		fake_close(&f);
+	}
+}
+
 static void thaw_waits_for_all_traffic(void **state)
 {
 	struct fake f;
@@ -764,6 +810,7 @@ int main(void)
 		cmocka_unit_test(task_that_may_still_appear_is_waited_for),
 		cmocka_unit_test(freeze_is_proved_by_the_wiki),
 		cmocka_unit_test(many_addresses_do_not_hold_the_engine),
+		cmocka_unit_test(freeze_waits_for_the_last_address),
 		cmocka_unit_test(freeze_of_somebody_else_is_left_alone),
 		cmocka_unit_test(freeze_that_holds_already_is_done),
 		cmocka_unit_test(freeze_is_not_overtaken_by_its_own_task),
