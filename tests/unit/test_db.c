@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "db/apart.h"
+#include "db/health.h"
 #include "db/db.h"
 #include "fakedb.h"
 #include "wire.h"
@@ -699,6 +700,33 @@ static void numbers(void **state)
 	fails(db_number(d, "q4", &n, &null, &e), ERR_INPUT, "another text");
 }
 
+/* A copy of several sources is as late as the latest, in whatever order they are told. */
+static void the_worst_of_several_sources_counts(void **state)
+{
+	static const struct fakedb_answer answers[][2] = { { { "SHOW ALL SLAVES", "Seconds_Behind_Master\n1\n900\n" }, { 0 } },
+							   { { "SHOW ALL SLAVES", "Seconds_Behind_Master\n900\n1\n" }, { 0 } } };
+	const struct db_thresholds t = DB_HEALTH_DEFAULTS;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		autojson json_t *rows = json_array();
+		enum db_verdict worst = DB_GOOD;
+		size_t k;
+		json_t *row;
+		int64_t lag = 0;
+
+		open_fake(&(struct fakedb){ .answers = answers[i] });
+		assert_int_equal(db_health(d, NULL, &t, rows, &worst, &e), 0);
+		json_array_foreach(rows, k, row)
+			if (!strcmp(json_str(row, "check", ""), "lag"))
+				lag = json_num(row, "value", 0);
+		assert_int_equal(lag, 900);
+		db_close(&d);
+		fakedb_stop(&f);
+		f.port = 0;
+	}
+}
+
 static void names_are_quoted(void **state)
 {
 	static const struct { const char *name, *text, *id; } rows[] = {
@@ -817,7 +845,7 @@ int main(void)
 		T(strangers_are_named), T(answers_have_limits), T(one_row_has_a_limit), T(broken_answers_are_errors),
 		T(files_of_ours_stay_here), T(a_server_that_hangs_is_left), T(a_server_that_does_not_greet_is_left), T(a_server_that_drips_is_left),
 		T(a_signal_is_no_lost_connection), T(a_job_apart_gives_its_answer), T(a_job_apart_can_be_left), T(statements_fail_by_kind),
-		T(warnings_are_errors), T(numbers), T(names_are_quoted), T(jobs_are_shared_by_connections),
+		T(warnings_are_errors), T(numbers), T(the_worst_of_several_sources_counts), T(names_are_quoted), T(jobs_are_shared_by_connections),
 		T(a_job_that_fails_ends_all), T(fewer_connections_will_do),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

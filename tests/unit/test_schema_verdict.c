@@ -195,6 +195,10 @@ static void each_version_asks_its_own_questions(void **state)
 	assert_int_equal(worst, EFFECT_LOSS);
 	assert_non_null(row_of(rows, "revisions-without-comment-temp"));
 	assert_null(row_of(rows, "revisions-without-comment"));
+	json_decref(rows);
+	rows = NULL;
+	assert_int_equal(data_checks_run("1.40.0", old, NULL, ask, &s, NULL, &rows, &worst, &e), 0); /* "before 1.40" ends here */
+	assert_null(row_of(rows, "revisions-without-comment-temp"));
 }
 
 static void what_cannot_be_asked_is_not_good(void **state)
