@@ -56,6 +56,8 @@ int stacks_delete(struct stacks *s, struct err *e);
 /* stacks_rule.c: makes the production rule when it is not there. arn "": none is wanted. */
 int stacks_rule(struct stacks *s, char arn[256], bool *made, struct err *e);
 int stacks_rule_find(struct stacks *s, char arn[256], struct err *e); /* arn "": it is not there, or its listener is not */
+/* ERR_GATE when it names a group that no stack of the file has; outputs are known. */
+int stacks_rule_is_ours(struct stacks *s, struct err *e);
 int stacks_rule_remove(struct stacks *s, struct err *e);
 /* stacks_say.c: one event as lines for people. */
 void stacks_say(const json_t *event);

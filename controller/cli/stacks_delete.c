@@ -128,7 +128,7 @@ static int delete_one(struct stacks *s, const struct environment_stack *st, stru
 
 int stacks_delete(struct stacks *s, struct err *e)
 {
-	int rc = check_all(s, e) || stacks_rule_remove(s, e) ? -1 : 0;
+	int rc = check_all(s, e) || stacks_rule_is_ours(s, e) || stacks_rule_remove(s, e) ? -1 : 0;
 
 	for (size_t i = s->env->nstacks; i-- > 0 && !rc;)
 		rc = delete_one(s, &s->env->stacks[i], e);

@@ -67,6 +67,34 @@ int stacks_rule_find(struct stacks *s, char arn[256], struct err *e)
 	return listener ? elb_rule_find(stacks_aws(s, s->env->region), listener, STACKS_RULE_TAG, "true", arn, e) : 0;
 }
 
+static bool is_output(const struct stacks *s, const char *value)
+{
+	const char *stack, *name;
+	json_t *outputs, *v;
+
+	json_object_foreach(s->outputs, stack, outputs)
+		json_object_foreach(outputs, name, v)
+			if (json_is_string(v) && !strcmp(json_string_value(v), value))
+				return true;
+	return false;
+}
+
+int stacks_rule_is_ours(struct stacks *s, struct err *e)
+{
+	autorule struct elb_rule rule = { 0 };
+	char arn[256];
+
+	if (!s->env->rule.on)
+		return 0;
+	if (stacks_rule_find(s, arn, e) || (*arn && elb_rule_get(stacks_aws(s, s->env->region), arn, &rule, e)))
+		return -1;
+	for (size_t i = 0; i < rule.ngroups; i++)
+		if (!is_output(s, rule.group[i].arn))
+			return err_set(e, ERR_GATE, "the production rule names %s, which is of none of this environment's stacks: a plan has "
+				       "made that colour. Delete the rule and the colour's stack first; nothing was deleted", rule.group[i].arn);
+	return 0;
+}
+
 int stacks_rule_remove(struct stacks *s, struct err *e)
 {
 	char arn[256];

@@ -175,6 +175,7 @@ class Cutover(unittest.TestCase):
         self.assertEqual(again.returncode, 0, again.stdout[-2000:] + again.stderr)
         self.assertIsNone(self.rig.cfn.find('mw-lab-blue'), 'a release that was retired was made again')
         self.assertEqual(elb.rule_weights(elb.find_rule(rule)[1]), {self.output('green', 'TargetGroupArn'): 999})
+        self.nothing_is_torn_down(rule)
         self.around_it(guard, rule, path)
         self.the_next_release(guard, rule)
 
@@ -189,6 +190,14 @@ class Cutover(unittest.TestCase):
                          {self.output('blue', 'TargetGroupArn'): 999, self.output('green', 'TargetGroupArn'): 0})
         self.assertIn('it has no weight, so if it is what the last release left', self.cutover(
             5, 'start', self.file('third.json', self.plan(rule, 'blue', 'green', 'scale-down', '1.43.13', GREEN_DIGEST))))
+
+    def nothing_is_torn_down(self, rule):
+        """An environment is not deleted under a colour that it knows nothing of: that would end half way, without the rule."""
+        said = self.rig.run('stacks', 'delete', os.path.join(self.dir.name, 'env.json'), '--confirm', 'lab', '--may-delete',
+                            ','.join(s.name for s in self.rig.cfn.stacks))
+        self.assertEqual(said.returncode, 5, said.stdout[-2000:] + said.stderr)
+        self.assertIn('a plan has made that colour', said.stderr)
+        self.assertTrue(elb.find_rule(rule))
 
     def around_it(self, guard, rule, path):
         """What the policy is there to prevent is refused."""
