@@ -98,10 +98,12 @@ static int look_at_rows(const struct check *k, struct wiki *w, struct db *d, jso
 	size_t i;
 
 	json_object_set_new(into, "data", shown);
-	if (!version)
-		return json_array_append_new(shown, json_pack("{s:s, s:n, s:s, s:o}", "check", "data", "count", "effect",
+	if (!version) {
+		json_array_append_new(shown, json_pack("{s:s, s:n, s:s, s:o}", "check", "data", "count", "effect",
 			schema_effect_name(EFFECT_READS), "why", json_sprintf("which rows it needs is not known, since what stands "
 			"for %s names no version: use a manifest of `cutover schema expect`", sides[side])));
+		return 0;
+	}
 	if (data_checks_run(version, w->have, k->x->prefix, ask_number, d, known, &rows, &worst, e))
 		return -1;
 	json_array_foreach(rows, i, row)

@@ -91,7 +91,7 @@ int stacks_rule_is_ours(struct stacks *s, struct err *e)
 	for (size_t i = 0; i < rule.ngroups; i++)
 		if (!is_output(s, rule.group[i].arn))
 			return err_set(e, ERR_GATE, "the production rule names %s, which is of none of this environment's stacks: a plan has "
-				       "made that colour. Delete the rule and the colour's stack first; nothing was deleted", rule.group[i].arn);
+				       "made that colour. First delete rule %s, then that colour's stack; nothing was deleted", rule.group[i].arn, arn);
 	return 0;
 }
 

@@ -2,9 +2,7 @@
 
 #include "db/internal.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
 struct db_apart {
 	struct db *d;
@@ -60,14 +58,10 @@ static int start_thread(struct db_apart *a)
 int db_apart_start(struct db **d, db_apart_fn *job, void *ctx, struct db_apart **out, struct err *e)
 {
 	struct db_apart *a = xcalloc(1, sizeof *a);
-	pthread_condattr_t attr;
 
 	*a = (struct db_apart){ .d = steal(d), .job = job, .ctx = ctx };
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&a->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_open(&a->ended);
 	if (start_thread(a)) {
 		release(&a);
 		return err_set(e, ERR_BUSY, "no thread can be made");
@@ -78,14 +72,10 @@ int db_apart_start(struct db **d, db_apart_fn *job, void *ctx, struct db_apart *
 
 bool db_apart_over(struct db_apart *a, int wait_ms)
 {
-	struct timespec until;
+	struct timespec until = cond_until(wait_ms);
 	bool over;
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)wait_ms % 1000 * 1000000;
-	until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&a->lock);
 	while (!a->over && !rc)
 		rc = pthread_cond_timedwait(&a->ended, &a->lock, &until);

@@ -1,9 +1,6 @@
 /* Many jobs over a few connections, a thread each. */
 #include "db/internal.h"
 
-#include <pthread.h>
-#include <time.h>
-
 #define WIDTH_MAX 16
 #define PROGRESS_MS 200
 #define STACK ((size_t)512 << 10)
@@ -96,22 +93,32 @@ static int start_all(const struct db_login *l, struct worker *w, size_t width, s
 	return -1;
 }
 
-static struct timespec soon(void)
+struct timespec cond_until(int ms)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += PROGRESS_MS * 1000000L;
-	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec += ms % 1000 * 1000000L;
+	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
 	t.tv_nsec %= 1000000000;
 	return t;
+}
+
+void cond_open(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 static void watch(struct fan *f, db_done_fn *done)
 {
 	pthread_mutex_lock(&f->lock);
 	while (f->workers) {
-		struct timespec until = soon();
+		struct timespec until = cond_until(PROGRESS_MS);
 		size_t n = f->done;
 
 		if (done) {
@@ -123,17 +130,6 @@ static void watch(struct fan *f, db_done_fn *done)
 			pthread_cond_timedwait(&f->ended, &f->lock, &until);
 	}
 	pthread_mutex_unlock(&f->lock);
-}
-
-static void fan_init(struct fan *f)
-{
-	pthread_condattr_t attr;
-
-	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->ended, &attr);
-	pthread_condattr_destroy(&attr);
 }
 
 /* Ends the threads that there are; also those of a start that failed. */
@@ -153,7 +149,8 @@ int db_fan(const struct db_login *l, size_t width, size_t n, db_job_fn *job, db_
 	size_t started = 0;
 
 	width = width < 1 ? 1 : width > WIDTH_MAX ? WIDTH_MAX : width;
-	fan_init(&f);
+	pthread_mutex_init(&f.lock, NULL);
+	cond_open(&f.ended);
 	if (n && start_all(l, w, width < n ? width : n, &f, &started, e)) {
 		pthread_mutex_lock(&f.lock);
 		f.err = *e; /* no further job */

@@ -6,6 +6,8 @@
 #include "db/db.h"
 
 #include <mysql.h>
+#include <pthread.h>
+#include <time.h>
 
 struct db_login {
 	struct aws *aws; /* lent */
@@ -42,6 +44,10 @@ void deadline_set(int64_t until);
 void deadline_stop_when(const _Atomic bool *is_over); /* this thread's waits end when it is true; NULL: never */
 void deadline_watch(MYSQL *my);     /* before connecting */
 void deadline_watch_tls(MYSQL *my); /* behind it */
+
+/* --- fan.c: for who waits for a thread --- */
+void cond_open(pthread_cond_t *c);           /* that waits by the monotonic clock */
+struct timespec cond_until(int ms);          /* so many ms from now, by it */
 
 /* Plain loopback: an address that no other machine can have. */
 bool host_is_local(const char *host);

@@ -106,28 +106,40 @@ static struct aws *make_aws(struct engine *en, const struct engine_opts *o)
 					   .seed = o->seed });
 }
 
-/* Has a signal come, or has another process written to this run's journal? On
- * the way back no order changes anything: who gives it again and again must not
- * hold it up. */
-static bool has_news(void *engine)
+static int see_urgent(void *urgent, const struct event *ev)
+{
+	autojson json_t *body = json_loads(ev->body, 0, NULL);
+
+	if (!strcmp(ev->kind, "claim") || (!strcmp(ev->kind, "order") && !strcmp(json_str(body, "order", ""), "rollback")))
+		*(bool *)urgent = true;
+	return 0;
+}
+
+/* Has a signal come, has somebody ordered the way back, or does another process
+ * drive the run? Other orders can wait. On the way back all can: who orders it
+ * again and again must not hold it up. */
+bool engine_is_urged(void *engine)
 {
 	struct engine *en = engine;
 	struct err ignored = { 0 };
+	bool urgent = false;
 	int64_t last;
 
 	if (en->stop && *en->stop)
 		return true;
-	return en->run->state != RUN_BACK && !store_last(en->store, en->run->id, &last, &ignored) && last != en->run->seq;
+	if (en->run->state == RUN_BACK || store_last(en->store, en->run->id, &last, &ignored) || last == en->run->seq)
+		return false;
+	return !store_read(en->store, en->run->id, en->run->seq, see_urgent, &urgent, &ignored) && urgent;
 }
 
 /* An order to go back must not wait until CloudWatch, or whoever else hangs just
  * now, has used up its time: a read is given up, and the next tick sees why. */
-static int send_until_ordered(void *engine, const struct http_req *q, struct http_res *a, struct err *e)
+static int send_until_urged(void *engine, const struct http_req *q, struct http_res *a, struct err *e)
 {
 	struct engine *en = engine;
 	struct http_req mine = *q;
 
-	mine.leave = q->once ? NULL : has_news;
+	mine.leave = q->once ? NULL : engine_is_urged;
 	mine.leave_ctx = en;
 	return http_send(&en->door, &mine, a, e);
 }
@@ -139,7 +151,7 @@ int engine_open(const struct engine_opts *o, struct engine **out, struct err *e)
 	en->store = o->store;
 	en->clock = o->clock;
 	en->door = *o->http;
-	en->http = (struct http){ send_until_ordered, en };
+	en->http = (struct http){ send_until_urged, en };
 	en->nap_ms = ENGINE_BEAT_MS;
 	en->simulated = o->simulated;
 	snprintf(en->actor, sizeof en->actor, "%s", o->actor);

@@ -34,7 +34,7 @@ struct watch {
 struct engine {
 	struct store *store;
 	struct clock *clock;
-	struct http http;      /* what everything here goes through: `door`, and left when an order comes */
+	struct http http;      /* what everything here goes through: `door`, and reads are left for an order to go back */
 	struct http door;
 	struct aws *aws;
 	struct run *run;
@@ -53,12 +53,15 @@ struct engine {
 };
 
 /* Appends one line and folds it; takes body (NULL: {}). ERR_LOST: somebody
- * else wrote first; the tick ends and the next one sees what. */
+ * else wrote first; the tick ends and the next one sees what. On the way back,
+ * where orders change nothing, the line follows them. */
 int engine_append(struct engine *en, const char *kind, const char *step, json_t *body, struct err *e);
 int64_t engine_now(struct engine *en);
 int engine_resolve(struct engine *en, struct err *e);
 /* A person is needed: a line in the journal, and the plan's `call` program. */
 int engine_call(struct engine *en, const char *why, struct err *e);
+/* Is there something that a read must not hold up? Reads are given up then. */
+bool engine_is_urged(void *engine);
 /* The write gate of aws_opts: does this process still hold the run? */
 int engine_gate(void *engine, struct err *e);
 /* 0 when this process holds the run, else ERR_LOST with who does. */

@@ -127,8 +127,8 @@ static void check_weights(struct look *l, const struct elb_rule *rule)
 	for (size_t i = 0; i < rule->ngroups; i++)
 		if (strcmp(rule->group[i].arn, l->r->blue) && strcmp(rule->group[i].arn, l->r->green))
 			against(l, "the rule also forwards to %s, which is neither blue nor green of this plan%s",
-				rule->group[i].arn, rule->group[i].weight ? "" : ": it has no weight, so if it is what the last "
-				"release left, take it off the rule (retire with \"delete-stack\" does both)");
+				rule->group[i].arn, rule->group[i].weight ? "" : ": it has no weight. If an earlier release left "
+				"it there, take it off the rule and delete its stack (retire with \"delete-stack\" does that)");
 	if (blue < 0)
 		against(l, "the rule does not forward to blue (%s)", l->r->blue);
 	else if (blue == 0)

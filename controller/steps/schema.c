@@ -203,10 +203,17 @@ static int judge_tables(struct gate *g, const struct schema *code, const char *c
 		       row->table, *row->name ? "." : "", row->name, row->why[0], schema_effect_name(row->effect[0]));
 }
 
+static bool is_blocking(const char *effect)
+{
+	for (int f = EFFECT_HARMLESS; f <= EFFECT_LOSS; f++)
+		if (!strcmp(effect, schema_effect_name(f)))
+			return schema_effect_blocks(f);
+	return true;
+}
+
 /* Rows that are there, or may be, and that this version would lose. */
 static int judge_data(struct gate *g, const struct schema *code, const char *colour, struct err *e)
 {
-	const char *harmless = schema_effect_name(EFFECT_HARMLESS);
 	autojson json_t *rows = NULL;
 	enum schema_effect worst;
 	size_t i;
@@ -218,7 +225,7 @@ static int judge_data(struct gate *g, const struct schema *code, const char *col
 		return -1;
 	json_array_extend(g->data, rows);
 	json_array_foreach(rows, i, row)
-		if (strcmp(json_str(row, "effect", ""), harmless) && !is_waived(g, json_str(row, "check", "")))
+		if (is_blocking(json_str(row, "effect", "")) && !is_waived(g, json_str(row, "check", "")))
 			return err_set(e, ERR_GATE, "%s %s would not see or would refuse rows of database %s: %s: %s", colour, code->version,
 				       g->server, json_str(row, "check", "?"), json_str(row, "why", "?"));
 	return 0;

@@ -2,7 +2,7 @@
 import threading
 import time
 
-from world import ALL, INT, LONG, LOOK, PATIENT, Case, kinds, shift
+from world import ALL, INT, LONG, LOOK, PATIENT, TERM, Case, kinds, shift
 
 
 class Outage(Case):
@@ -65,14 +65,18 @@ class Outage(Case):
             self.hanging.set()
             self.over.wait(LONG)
 
-    def ordered_while_cloudwatch_hangs(self, order):
-        """An order does not wait until all that hangs has used up its time, which is 12 s for each call."""
+    def driver_that_waits(self):
         self.hanging, self.over = threading.Event(), threading.Event()
         self.world(edit=self.hang)
         self.addCleanup(self.over.set)
         driver = self.drive('start', self.plan(LOOK, shift(25, 'PT10M'), ALL, watch=PATIENT))
         self.wait_for_green(25, driver)
         self.assertTrue(self.hanging.wait(LONG))
+        return driver
+
+    def ordered_while_cloudwatch_hangs(self, order):
+        """An order does not wait until all that hangs has used up its time, which is 12 s for each call."""
+        driver = self.driver_that_waits()
         begun = time.monotonic()
         order(driver)
         while len(self.writes()) < 2 and time.monotonic() < begun + LONG:
@@ -87,3 +91,14 @@ class Outage(Case):
 
     def test_interrupted_while_cloudwatch_hangs(self):
         self.ordered_while_cloudwatch_hangs(lambda driver: driver.signal(INT))
+
+    def test_stopped_while_cloudwatch_hangs(self):
+        """It leaves, and what it gave up for that is not told as blindness: the next one goes on."""
+        driver = self.driver_that_waits()
+        begun = time.monotonic()
+        driver.signal(TERM)
+        self.expect(7, driver.end())
+        self.assertLess(time.monotonic() - begun, 8)
+        self.assertNotIn('given up', self.run_it('events', '-o', 'json').text)
+        self.over.set()
+        self.expect(3, self.run_it('rollback'), 'ROLLED BACK')

@@ -188,7 +188,7 @@ class Cutover(unittest.TestCase):
         self.assertEqual(self.rig.api.bugs, [])
         self.assertEqual(elb.rule_weights(elb.find_rule(rule)[1]),
                          {self.output('blue', 'TargetGroupArn'): 999, self.output('green', 'TargetGroupArn'): 0})
-        self.assertIn('it has no weight, so if it is what the last release left', self.cutover(
+        self.assertIn('it has no weight. If an earlier release left it there', self.cutover(
             5, 'start', self.file('third.json', self.plan(rule, 'blue', 'green', 'scale-down', '1.43.13', GREEN_DIGEST))))
 
     def nothing_is_torn_down(self, rule):

@@ -159,6 +159,40 @@ static void orders_again_and_again_do_not_hold_the_way_back(void **state)
 	life_over(r);
 }
 
+/* A pause can wait for an answer that is under way: what was asked is answered, and asked once. */
+static void pause_at_25(struct rig *r, const struct http_req *q)
+{
+	if (is_call(q, "GetMetricData") && at_step(r, "to-25") && rig_run(r)->traffic.left_green > 0 && !my.on) {
+		my.n++;
+		if (first_time(true))
+			rig_order(r, "pause", NULL, false);
+	}
+	if (my.on && rig_run(r)->paused && !my.at) {
+		my.at = 1;
+		rig_order(r, "resume", NULL, false);
+	}
+}
+
+static void first_answer(struct rig *r, const struct http_req *q, struct http_res *a)
+{
+	(void)r, (void)a;
+	if (my.once && is_call(q, "GetMetricData"))
+		my.on = true;
+}
+
+static void only_an_urgent_order_ends_a_read(void **state)
+{
+	struct rig *r = life_new(LOOK SHIFT PROMOTE);
+
+	(void)state;
+	r->ask = pause_at_25;
+	r->heard = first_answer;
+	life_to(r, RUN_PROMOTED);
+	assert_true(my.on && my.at);
+	assert_int_equal(my.n, 1);
+	life_over(r);
+}
+
 static void order_again_while_back(struct rig *r)
 {
 	if (first_time(at_step(r, "to-25")))
@@ -925,6 +959,7 @@ int main(void)
 		cmocka_unit_test(rollback_is_accepted_in_every_step),
 		cmocka_unit_test(rollback_ends_a_hook_that_runs),
 		cmocka_unit_test(an_order_does_not_wait_for_who_does_not_answer),
+		cmocka_unit_test(only_an_urgent_order_ends_a_read),
 		cmocka_unit_test(orders_again_and_again_do_not_hold_the_way_back),
 		cmocka_unit_test(orders_during_a_rollback_change_nothing),
 		cmocka_unit_test(a_promoted_run_can_be_rolled_back),

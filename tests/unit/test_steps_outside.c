@@ -23,6 +23,7 @@ struct wiki {
 	size_t asked;
 	char last[300], via[80], ask_key[120], body[2048];
 	bool once;
+	bool left; /* given up by the engine */
 };
 
 static void fill(struct http_res *a, int status, const char *head, const char *body, int64_t took)
@@ -49,6 +50,8 @@ static int wiki_send(void *ctx, const struct http_req *q, struct http_res *a, st
 			snprintf(w->ask_key, sizeof w->ask_key, "%s", q->head[i].v);
 	w->once = q->once;
 	w->asked++;
+	if (w->left)
+		return http_left(q, e);
 	if (w->bad-- > 0) {
 		if (!w->bad_status)
 			return err_set(e, ERR_NET, "no connection");
@@ -153,6 +156,28 @@ static void probe_loses_patience(void **state)
 	assert_int_equal(f.e.kind, ERR_GATE);
 	assert_says(f.e.msg, "502");
 	assert_in_range(clock_wall(sim_clock(f.w.sim)) - began, 2 * MINUTE, 2 * MINUTE + 10000);
+	fake_close(&f);
+}
+
+/* What was given up for an order or a signal was taken for green's failure: a run
+ * that was to go on later went back instead. */
+static void probe_that_was_given_up_is_no_failure(void **state)
+{
+	struct wiki w = good_wiki;
+	struct fake f;
+	int64_t wake;
+
+	(void)state;
+	w.bad = 1;
+	w.bad_status = 502;
+	open_on(&f, &w, "probe", PROBE);
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+	simworld_wait(&f.w, 300); /* its patience is over */
+	w.left = true;
+	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_FAIL);
+	assert_true(err_retryable(&f.e));
+	w.left = false;
+	assert_int_equal(fake_advance(&f, MINUTE), STEP_DONE);
 	fake_close(&f);
 }
 
@@ -509,6 +534,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(probe_passes_in_one_call), cmocka_unit_test(probe_names_the_fact),
 		cmocka_unit_test(probe_is_patient_with_what_may_pass), cmocka_unit_test(probe_loses_patience),
+		cmocka_unit_test(probe_that_was_given_up_is_no_failure),
 		cmocka_unit_test(probe_does_not_hold_the_engine), cmocka_unit_test(probe_wants_rounds_in_a_row),
 		cmocka_unit_test(probe_encodes_titles), cmocka_unit_test(warm_stops_when_nothing_is_gained),
 		cmocka_unit_test(warm_ends_after_its_rounds), cmocka_unit_test(warm_fails_on_server_errors_only),

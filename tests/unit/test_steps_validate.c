@@ -103,6 +103,8 @@ static const struct { const char *step; bool after; } good[] = {
 	{ "{\"id\":\"x\",\"do\":\"task\",\"cluster\":\"c\",\"task_definition\":\"t\",\"container\":\"k\",\"command\":[\"a\"]}", false },
 	{ "{\"id\":\"x\",\"do\":\"database\",\"how\":\"blue-green\",\"source\":\"s\"}", false },
 	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\"}", false },
+	{ "{\"id\":\"x\",\"do\":\"schema\",\"blue\":\"b.json\",\"green\":\"g.json\",\"host\":\"h\",\"name\":\"n\",\"kind\":\"shared\","
+	  "\"waived\":[\"charsets\",\"revisions-without-comment\"]}", false },
 };
 
 static void bad_plans_are_refused_with_a_reason(void **state)
