@@ -67,6 +67,15 @@ double dice_count(struct dice *d, double mean)
 	return k;
 }
 
+static double dice_each(struct dice *d, double n, double p)
+{
+	double k = 0;
+
+	for (double i = 0; i < n; i++)
+		k += dice_real(d) < p;
+	return k;
+}
+
 double dice_share(struct dice *d, double n, double p)
 {
 	double mean = n * p;
@@ -77,8 +86,8 @@ double dice_share(struct dice *d, double n, double p)
 		return n;
 	if (p > 0.5)
 		return n - dice_share(d, n, 1 - p);
-	if (mean < 16)
-		return fmin(n, dice_count(d, mean));
+	if (mean < 16) /* of many, each seldom; or of few, each asked: a half of six varies by less than chance with mean 3 */
+		return p < .1 ? fmin(n, dice_count(d, mean)) : dice_each(d, n, p);
 	return fmin(n, fmax(0, round(mean + sqrt(mean * (1 - p)) * dice_normal(d))));
 }
 

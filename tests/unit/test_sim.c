@@ -11,6 +11,7 @@
 #include "aws/scheduler.h"
 #include "aws/sts.h"
 #include "base/buf.h"
+#include "sim/dice.h"
 #include "simworld.h"
 
 #include <math.h>
@@ -370,6 +371,23 @@ static void blue_has_a_past_in_two_zones(void **state)
 }
 
 /* PR(:x): of 100 requests, how many took at most x seconds. */
+/* Of six errors each fell on either zone: a variance of 1.5, not that of a count with mean 3. */
+static void a_half_of_few_varies_as_halves_do(void **state)
+{
+	struct dice d;
+	double squares = 0;
+	const int n = 20000;
+
+	(void)state;
+	dice_seed(&d, 7, 7);
+	for (int i = 0; i < n; i++) {
+		double off = dice_share(&d, 6, .5) - 3;
+
+		squares += off * off;
+	}
+	assert_true(fabs(squares / n - 1.5) < .1);
+}
+
 static void slow_answers_can_be_counted(void **state)
 {
 	const struct cw_query q[3] = { { NS, "TargetResponseTime", "p90", GROUP_BLUE, BALANCER, NULL, NULL },
@@ -686,6 +704,7 @@ int main(void)
 		cmocka_unit_test(what_did_not_happen_is_missing),
 		cmocka_unit_test(the_newest_minute_is_partial),
 		cmocka_unit_test(blue_has_a_past_in_two_zones),
+		cmocka_unit_test(a_half_of_few_varies_as_halves_do),
 		cmocka_unit_test(slow_answers_can_be_counted),
 		cmocka_unit_test(metrics_tell_the_truth),
 		cmocka_unit_test(many_points_come_in_pages),
