@@ -187,8 +187,10 @@ static void say_fault(const struct exposure *x, int f)
 static void say_healthy(const struct exposure *x)
 {
 	const struct power_run *r = &x->run[0];
-	double least = 0;
+	double least = 0, more = fmin(r->excess[x->plan.automatic ? 0 : x->plan.stages - 1], 1);
 	char took[32], bakes[32];
+
+	more = fmax(more, x->plan.errors); /* less than twice as often is never asked for: gate.c */
 
 	for (int s = 0; s < x->plan.stages; s++)
 		least += x->plan.stage[s].bake;
@@ -198,11 +200,10 @@ static void say_healthy(const struct exposure *x)
 		say("a healthy green does not get through: it cannot show enough before the hold limit; give it more time or traffic");
 	else if (x->plan.automatic)
 		say("a healthy green gets through in %s in %.0f %% of the worlds, and has then shown that it does not fail %.2g%% more of "
-		    "its requests than blue", took, 100 * r->promoted, 100 * fmin(r->excess[0], 1));
+		    "its requests than blue", took, 100 * r->promoted, 100 * more);
 	else
 		say("a healthy green gets through in %s (the bakes alone take %s) in %.0f %% of the worlds, and has then shown that it "
-		    "does not fail %.2g%% more of its requests than blue", took, bakes, 100 * r->promoted,
-		    100 * fmin(r->excess[x->plan.stages - 1], 1));
+		    "does not fail %.2g%% more of its requests than blue", took, bakes, 100 * r->promoted, 100 * more);
 }
 
 static void say_folklore(const struct exposure *x, int s)

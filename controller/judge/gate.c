@@ -1,18 +1,20 @@
 /* judge/gate.c - a stage is left only when it has shown enough.
  *
  * Not seeing a fault proves little when few requests were seen. For each excess
- * rate d the gate follows the log evidence against it,
- *
- *     G_d += log P(green's errors | p) / P(green's errors | max(2p, p + d)),
- *
+ * rate d the gate follows the log evidence against "green fails at max(2p, p + d)",
  * a sequential test with error beta at ln(1/beta) (Wald, Sequential analysis,
  * 1947), kept from falling below a floor so that one bad hour does not need
  * another to be made good. A stage may be left when those d are excluded that
  * the next one could not afford: budget / (traffic x next weight x time to
  * react). So a suspicious green stays small while evidence grows.
  *
- * The level p is blue's, decaying over a quarter of an hour, kept near the
- * usual one: a burst of blue must not make green look good. */
+ * While blue has traffic, p is whatever both colours show (exclude.c). Without
+ * blue, and for what one stage must show by itself,
+ *
+ *     G_d += log P(green's errors | p) / P(green's errors | max(2p, p + d))
+ *
+ * at one estimate of p: blue's, decaying over a quarter of an hour, kept near
+ * the usual one: a burst of blue must not make green look good. */
 #include "judge/parts.h"
 
 #include <math.h>
@@ -29,9 +31,12 @@ double gate_smallest(void)
 	return excess[0];
 }
 
-void gate_start(struct judge_gate *g, double usual, double traffic)
+void gate_start(struct judge_gate *g, const struct judge_tuning *t, const struct judge_history *h, double traffic, double clump)
 {
-	*g = (struct judge_gate){ .usual = usual, .errors = usual * traffic * 30, .requests = traffic * 30 };
+	double usual = history_usual(h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY);
+
+	*g = (struct judge_gate){ .clump = clump, .usual = usual, .errors = usual * traffic * 30, .requests = traffic * 30 };
+	exclude_start(&g->exclude, usual, t->excess_ratio, excess, h);
 }
 
 static double expected_blue(const struct judge_gate *g, const struct judge_pair *p)
@@ -77,25 +82,43 @@ static double alternative(const struct judge_tuning *t, double usual, double mor
 	return fmin(fmax(t->excess_ratio * usual, usual + more), .98);
 }
 
-void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic,
-		 double clump, int period)
+/* What a period says at one estimate of the level. */
+static void at_level(const struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, bool burst, int step,
+		     double *against)
 {
-	double failed = p->count[JUDGE_GREEN], served = p->requests[JUDGE_GREEN] - failed, usual;
-	double top = log(1 / fmin(t->beta, t->beta_last)) + HEAD;
+	double failed = p->count[JUDGE_GREEN], served = p->requests[JUDGE_GREEN] - failed, usual = level(g, t);
+
+	for (int i = 0; i < JUDGE_GATES; i += step) {
+		double bad = alternative(t, usual, excess[i]);
+
+		against[i] = burst ? burst_log(p, t->excess_ratio) : failed * log(usual / bad) + served * log((1 - usual) / (1 - bad));
+	}
+}
+
+static double add(const struct judge_gate *g, const struct judge_tuning *t, double evidence, double against)
+{
+	double l = against / g->clump;
+
+	if (t->gate_cap > 0)
+		l = fmax(l, -t->gate_cap);
+	return clamp(evidence + l, t->gate_floor, log(1 / fmin(t->beta, t->beta_last)) + HEAD);
+}
+
+void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic, int period)
+{
+	double run[JUDGE_GATES], stage[JUDGE_GATES];
 	bool burst = is_burst(g, t, p);
+	int step = t->fine > 0 ? 1 : 2;
 
 	follow_blue(g, t, p, traffic);
-	usual = level(g, t);
-	for (int i = 0; i < JUDGE_GATES; i += t->fine > 0 ? 1 : 2) {
-		double bad = alternative(t, usual, excess[i]);
-		double l = failed * log(usual / bad) + served * log((1 - usual) / (1 - bad));
-
-		l = (burst ? burst_log(p, t->excess_ratio) : l) / clump;
-		if (t->gate_cap > 0)
-			l = fmax(l, -t->gate_cap);
-		g->run[i] = clamp(g->run[i] + l, t->gate_floor, top);
+	at_level(g, t, p, burst, step, stage);
+	memcpy(run, stage, sizeof run);
+	if (t->joint > 0 && p->requests[JUDGE_BLUE] > 0)
+		exclude_update(&g->exclude, p, step, run);
+	for (int i = 0; i < JUDGE_GATES; i += step) {
+		g->run[i] = add(g, t, g->run[i], run[i]);
 		if (period >= g->stage_from)
-			g->stage[i] = clamp(g->stage[i] + l, t->gate_floor, top);
+			g->stage[i] = add(g, t, g->stage[i], stage[i]);
 	}
 }
 

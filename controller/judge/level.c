@@ -166,7 +166,7 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 	l->excesses = all ? JUDGE_EXCESSES : REFERENCE_EXCESSES;
 	l->power = 1 / d->clump;
 	l->cap = d->clump > 1 ? CLUMP_CAP : INFINITY;
-	l->shared = d->shared / d->clump;
+	l->unknown = d->unknown;
 	for (int i = n > RECENT && all ? n - RECENT : n; i < n; i++)
 		follow(l, requests[i], errors[i]);
 }
@@ -197,16 +197,15 @@ static double known_count(const struct judge_pair *p, enum judge_colour c)
 	return p->known[c] == PAIR_KNOWN ? p->count[c] : 0;
 }
 
-/* What a period may say against green at most. Where both colours fail, and
- * nothing is known of how errors come, they may have come in clumps. */
-static void cap(double *worse, const double *same, const struct judge_level *l, bool both)
+/* What a period may say against green at most. */
+static void cap(double *worse, const double *same, double doubt, double most)
 {
-	if (!both && isinf(l->cap))
+	if (doubt <= 1 && isinf(most))
 		return;
 	for (int g = 0; g < JUDGE_LEVELS; g++) {
 		double more = worse[g] - same[g];
 
-		worse[g] = same[g] + (both ? fmin(fmin(more, more / l->shared), CLUMP_CAP) : fmin(more, l->cap));
+		worse[g] = same[g] + fmin(fmin(more, more / doubt), most);
 	}
 }
 
@@ -219,10 +218,13 @@ static double most_of(const double *row, double most)
 
 static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p)
 {
-	bool both = l->shared > 1 && known_count(p, JUDGE_BLUE) > 0 && known_count(p, JUDGE_GREEN) > 0;
-	double power = l->power * fmin(1, COUNT_CAP / fmax(known_count(p, JUDGE_BLUE) + known_count(p, JUDGE_GREEN), 1));
-	double blue[JUDGE_LEVELS] = { 0 };
+	double failed[2] = { known_count(p, JUDGE_BLUE), known_count(p, JUDGE_GREEN) }, blue[JUDGE_LEVELS] = { 0 };
+	double doubt = clump_doubt(&l->unknown, failed[JUDGE_BLUE], failed[JUDGE_GREEN]);
+	double power = l->power * fmin(1, COUNT_CAP / fmax(failed[JUDGE_BLUE] + failed[JUDGE_GREEN], 1));
+	bool both = failed[JUDGE_BLUE] > 0 && doubt > 1;
 
+	if (!both)
+		power /= doubt;
 	add_half(blue, l, p, JUDGE_BLUE, power, grid.log_p, grid.log_q);
 	memcpy(k->same, blue, sizeof blue);
 	add_half(k->same, l, p, JUDGE_GREEN, power, grid.log_p, grid.log_q);
@@ -230,7 +232,7 @@ static void likelihood_of(struct likelihood *k, const struct judge_level *l, con
 	for (int d = 0; d < l->excesses; d++) {
 		memcpy(k->worse[d], blue, sizeof blue);
 		add_half(k->worse[d], l, p, JUDGE_GREEN, power, grid.log_wp[d], grid.log_wq[d]);
-		cap(k->worse[d], k->same, l, both);
+		cap(k->worse[d], k->same, both ? doubt : 1, both ? CLUMP_CAP : l->cap);
 		k->most = most_of(k->worse[d], k->most);
 	}
 }

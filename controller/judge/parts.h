@@ -14,11 +14,14 @@ struct judge_pair {
 	enum judge_known { PAIR_KNOWN, PAIR_MISSING, PAIR_UNSEEN } known[2]; /* MISSING: requests without a count, at first sight */
 };
 
-/* How two healthy groups differ: clump >= 1, wander >= 0; `shared` is the clump
- * that cannot be ruled out where both fail, >= clump. */
+/* How two healthy groups differ: clump >= 1, wander >= 0; `sure` is the clump as
+ * far as it is sure, 1 or clump; `unknown` what is feared beyond it. */
 struct judge_dispersion {
-	double clump, wander, shared;
+	double clump, wander, sure;
+	struct judge_clump unknown;
 };
+/* What divides the evidence of a period with so many errors, >= 1. */
+double clump_doubt(const struct judge_clump *unknown, double blue, double green);
 
 /* The mass that falls on "the fault began in this period". */
 double hazard_spend(struct judge_hazard *h, double weight);
@@ -40,9 +43,12 @@ void level_update(struct judge_level *l, const struct judge_pair *p, double onse
 struct judge_dispersion history_dispersion(const struct judge_history *h, const struct judge_tuning *t, int metric);
 double history_usual(const double *requests, const double *errors, int n);
 
-void gate_start(struct judge_gate *g, double usual, double traffic);
-void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic,
-		 double clump, int period);
+void exclude_start(struct judge_exclude *x, double usual, double ratio, const double *excess, const struct judge_history *h);
+/* against[d], for every step-th of the excess rates: what the period says against it, a log likelihood ratio. */
+void exclude_update(struct judge_exclude *x, const struct judge_pair *p, int step, double *against);
+
+void gate_start(struct judge_gate *g, const struct judge_tuning *t, const struct judge_history *h, double traffic, double clump);
+void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic, int period);
 void gate_stage(struct judge_gate *g, int now);
 /* The smallest excess rate whose log evidence is at least `need`; 1: none. */
 double gate_excluded(const double *evidence, double need);

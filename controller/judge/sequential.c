@@ -19,11 +19,12 @@
 #define COLD_LOOKS 3       /* periods that show whether a slow green got warm */
 #define NOISY 2.3          /* healthy groups that differ by more are not compared by level */
 
-static void start_splits(struct judge *j, const struct judge_history *h)
+static void start_parts(struct judge *j, const struct judge_history *h)
 {
 	struct judge_dispersion d = history_dispersion(h, &j->tune, JUDGE_ERRORS);
 
 	split_start(&j->split[JUDGE_ERRORS], &d);
+	gate_start(&j->gate, &j->tune, h, j->traffic, d.sure);
 	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, &d, j->tune.early > 0);
 	j->noisy = j->split[JUDGE_ERRORS].ratio_min > NOISY;
 	d = history_dispersion(h, &j->tune, JUDGE_SLOW);
@@ -31,7 +32,7 @@ static void start_splits(struct judge *j, const struct judge_history *h)
 		split_start(&j->split[m], &d);
 	j->cold = split_begun(&j->split[JUDGE_SLOW]);
 	bet_start(&j->bet);
-	split_start(&j->split_probes, &(struct judge_dispersion){ .clump = 1, .shared = 1 });
+	split_start(&j->split_probes, &(struct judge_dispersion){ .clump = 1, .unknown = { 1, 1 } });
 }
 
 void judge_start(struct judge *j, const struct judge_tuning *t, const struct judge_stages *s,
@@ -47,11 +48,10 @@ void judge_start(struct judge *j, const struct judge_tuning *t, const struct jud
 	j->hazard = (struct judge_hazard){ .left = 1, .first = t->hazard_first, .slow = t->hazard_slow,
 					   .raise = s->automatic ? t->hazard_auto : t->hazard_stage };
 	j->hazard_early = j->hazard_speed = j->hazard_probes = j->hazard;
-	start_splits(j, h);
 	for (int i = JUDGE_HISTORY - 30; i < JUDGE_HISTORY; i++)
 		j->traffic += h->requests[i] / 30;
 	j->traffic += .5;
-	gate_start(&j->gate, history_usual(h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY), j->traffic);
+	start_parts(j, h);
 	auto_start(j);
 }
 
@@ -203,7 +203,7 @@ static void judge_period(struct judge *j, int period, const struct judge_point *
 		j->seen[c][0] += errors.requests[c];
 		j->seen[c][1] += errors.count[c];
 	}
-	gate_update(&j->gate, &j->tune, &errors, j->traffic, j->split[JUDGE_ERRORS].clump, period);
+	gate_update(&j->gate, &j->tune, &errors, j->traffic, period);
 	j->traffic += .05 * (errors.requests[0] + errors.requests[1] - j->traffic);
 	j->last = period > j->last ? period : j->last;
 	j->unseen = 0;
@@ -287,11 +287,10 @@ double judge_affordable(const struct judge *j, double requests)
 {
 	const struct judge_tuning *t = &j->tune;
 	double harm = j->stages.automatic ? t->harm_auto : t->harm;
+	double visible = j->stages.automatic ? t->visible_auto : t->visible;
 	double forever = fmax(harm / (j->traffic * t->observe), gate_smallest());
 
-	if (t->visible <= 0)
-		return forever;
-	return fmax(forever, gate_visible(&j->gate, t, requests, t->visible * log(1 / t->beta_last)));
+	return visible > 0 ? fmax(forever, gate_visible(&j->gate, t, requests, visible * log(1 / t->beta_last))) : forever;
 }
 
 static void say(struct judge_answer *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -362,6 +361,9 @@ static bool worth_looking(const struct judge *j, int now)
 
 static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 {
+	bool alone = now > 0 && j->weight[(now - 1) % JUDGE_RING] >= 1;
+	double suspect = alone ? j->tune.suspect_last : j->tune.suspect;
+
 	combine(j, worth_looking(j, now) ? fmax(look_ahead(j, now), j->level.log_e) : j->level.log_e);
 	a->log_e = j->log_e;
 	a->log_split = j->split[JUDGE_ERRORS].log_e;
@@ -370,8 +372,8 @@ static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 	a->log_latency = j->bet.log_e;
 	a->excess = gate_excluded(j->gate.run, log(1 / j->tune.beta));
 	a->stale = now - j->last > STALE_AFTER && j->unseen > STALE_REQUESTS;
-	a->cold = j->log_e <= log(j->tune.suspect) && is_cold(j);
-	a->suspicious = j->log_e > log(j->tune.suspect) || a->cold;
+	a->cold = j->log_e <= log(suspect) && is_cold(j);
+	a->suspicious = j->log_e > log(suspect) || a->cold;
 }
 
 static void take_weight(struct judge *j, int now, double weight)

@@ -36,14 +36,15 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 #define JUDGE_LEVELS 44
 #define JUDGE_EXCESSES 10
 #define JUDGE_GATES 25
+#define JUDGE_NEAR 19    /* levels near the usual one */
 
 /* What may be changed: all of it numbers, so that a table (tuning.c) names,
  * bounds and explains each. Counts and times are in requests and periods. */
 struct judge_tuning {
-	double alpha, beta, beta_last, harm, harm_auto, harm_first, react, observe, error_share, level_share, suspect;
+	double alpha, beta, beta_last, harm, harm_auto, harm_first, react, observe, error_share, level_share, suspect, suspect_last;
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
-	double gate_floor, gate_cap, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, fine, warm;
-	double clump_more, clump_unknown, clump_known, wander_sure;
+	double gate_floor, gate_cap, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, visible_auto, fine, joint, warm;
+	double clump_more, clump_sure, clump_unknown, clump_alone, clump_known, quiet, wander_sure;
 	double early, window;
 	double growth, weight_min, hold_back, half, dwell, bake, stuck, retreat;
 	double quantile;
@@ -81,11 +82,18 @@ struct judge_hazard {
 	unsigned n;
 };
 
+/* Clumping of errors that history has too few of to show: what divides the
+ * evidence of a period in which both colours fail, and how many errors may be
+ * one event where green alone does. 1 and 1: nothing is feared. */
+struct judge_clump {
+	double both, alone;
+};
+
 /* E-process of the split of a count between the colours, given its total.
  * See split.c. */
 struct judge_split {
 	double clump, wander; /* dispersion of healthy groups: factor, variance of the log ratio */
-	double shared;        /* clumping that is feared besides, where both colours fail: factor */
+	struct judge_clump unknown;
 	double ratio_min;     /* ratios below are what healthy groups show */
 	double prior[JUDGE_RATIOS], log_ratio[JUDGE_RATIOS];
 	double log_e;
@@ -105,16 +113,29 @@ struct judge_level {
 	double worse[JUDGE_EXCESSES][JUDGE_LEVELS]; /* joint with "green is worse since some onset", relative to `same` */
 	int excesses;                /* how many of the excess rates are in use */
 	double power, cap;           /* of the likelihood, for clumped errors */
-	double shared;               /* divides what a period says in which both colours fail */
+	struct judge_clump unknown;
 	double log_e;
+};
+
+/* What a period says against an excess rate. See exclude.c. */
+struct judge_odds { /* of one request, logarithms */
+	double fails, serves;
+};
+struct judge_exclude {
+	int levels;                            /* how many of the grid are in use */
+	struct judge_odds as_blue[JUDGE_NEAR], as_worse[JUDGE_GATES][JUDGE_NEAR];
+	double drift[JUDGE_NEAR];              /* where the level goes to in a period, other than a step */
+	double same[JUDGE_NEAR], worse[JUDGE_GATES][JUDGE_NEAR]; /* posteriors of the level; each sums to 1 */
 };
 
 /* What excess rates are excluded. See gate.c. */
 struct judge_gate {
 	double run[JUDGE_GATES], stage[JUDGE_GATES];
+	double clump;            /* divides what a period says */
 	double usual;            /* blue's usual error rate */
 	double errors, requests; /* decaying sums of blue */
 	int stage_from;          /* first period of the present stage */
+	struct judge_exclude exclude;
 };
 
 struct judge_point { /* one period of one colour */

@@ -32,7 +32,7 @@ void split_start(struct judge_split *s, const struct judge_dispersion *d)
 {
 	double total = 0;
 
-	*s = (struct judge_split){ .clump = d->clump, .wander = d->wander, .shared = d->shared / d->clump };
+	*s = (struct judge_split){ .clump = d->clump, .wander = d->wander, .unknown = d->unknown };
 	s->ratio_min = exp(fmin(WANDER_SDS * sqrt(d->wander), WANDER_MOST));
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
 		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? prior[i] : 0;
@@ -63,15 +63,14 @@ void split_update(struct judge_split *s, const struct judge_pair *p, double onse
 	double green = p->count[JUDGE_GREEN], total = green + p->count[JUDGE_BLUE];
 	double share = p->requests[JUDGE_GREEN] / fmax(p->requests[JUDGE_GREEN] + p->requests[JUDGE_BLUE], 1);
 	double divisor = s->clump + s->wander * total * share * (1 - share);
-	bool both = s->shared > 1 && green > 0 && green < total;
-	double sum = log(left);
+	double doubt = clump_doubt(&s->unknown, p->count[JUDGE_BLUE], green), sum = log(left);
+	bool capped = s->clump > 1 || (doubt > 1 && green < total);
 
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
 		double l = (green * log(ratio[i]) - total * log(ratio[i] * share + 1 - share)) / divisor;
 
-		if (both)
-			l = fmin(l, l / s->shared);
-		if (s->clump > 1 || both)
+		l = fmin(l, l / doubt);
+		if (capped)
 			l = fmin(l, CLUMP_CAP);
 		s->log_ratio[i] = log_sum(s->log_ratio[i], log(onset * s->prior[i])) + l;
 		sum = log_sum(sum, s->log_ratio[i]);

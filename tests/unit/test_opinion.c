@@ -179,7 +179,7 @@ static void a_green_that_makes_blue_sick_is_bad(void **state)
 	ev.raise_at[1] = 20;
 	live(10, 0, 1);
 	live(10, 3, 9);
-	says(VERDICT_HOLD, "evidence", "");
+	assert_int_not_equal(verdict_of().kind, VERDICT_BAD); /* once may be chance */
 	live(3, 8, 24);
 	says(VERDICT_BAD, "blue-by-green", "got worse right after 2 raises");
 	ev.raise_at[1] = 15; /* it came at no raise: a shared incident */
