@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define BLOCK 10
+#define ENOUGH 30         /* blocks of which a mean is no accident */
 #define SINGLES 3.0       /* so many errors of one period are taken for as many events */
 #define PRIOR 3.0         /* periods' worth of "alike" */
 #define PRIOR_WANDER .005
@@ -63,7 +64,9 @@ struct judge_dispersion history_dispersion(const struct judge_history *h, const 
 	struct judge_dispersion d;
 
 	wander = fmin(sure ? slope : 0, .3);
-	extra = fmax(one.d - wander * one.j, quiet.d - wander * quiet.j) - 1;
+	extra = one.d - wander * one.j - 1;
+	if (quiet.blocks >= ENOUGH)
+		extra = fmax(extra, quiet.d - wander * quiet.j - 1);
 	d.clump = 1 + (extra > .5 ? t->clump_more * extra : 0);
 	d.sure = extra > t->clump_sure * sqrt(2 / fmax(one.blocks, 1)) ? d.clump : 1;
 	d.wander = fmin(sure ? INFLATE * slope : PRIOR_WANDER, 1);

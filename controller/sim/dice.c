@@ -71,7 +71,7 @@ static double dice_each(struct dice *d, double n, double p)
 {
 	double k = 0;
 
-	for (double i = 0; i < n; i++)
+	for (int i = 0; i < (int)n; i++) /* a few hundred at most: n p < 16, and p is a tenth or more */
 		k += dice_real(d) < p;
 	return k;
 }
