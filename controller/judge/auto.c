@@ -26,26 +26,25 @@ static double affordable_weight(const struct judge *j, double harm, double exces
 	return harm / (j->traffic * j->tune.react * excess);
 }
 
-static bool may_promote(const struct judge *j)
+static bool may_promote(struct judge *j)
 {
-	double last = judge_affordable(j, j->traffic * j->tune.observe);
+	double last = judge_asks(j), sure = log(1 / j->tune.beta_last);
 
-	return j->self.weight >= j->tune.hold_back && j->self.baked >= j->tune.bake &&
-	       gate_excluded(j->gate.run, log(1 / j->tune.beta_last)) <= last &&
-	       gate_excluded(j->gate.stage, log(1 / j->tune.beta_last)) <= fmax(j->tune.lax * last, gate_smallest());
+	return j->self.baked >= j->tune.bake && gate_excluded(&j->tune, j->gate.run, sure) <= last &&
+	       gate_excluded(&j->tune, j->gate.stage, sure) <= fmax(j->tune.lax * last, gate_smallest());
 }
 
 /* Evidence of this weight was seen, and the budget allows more: the next weight, else 0. */
 static double next_weight(const struct judge *j, int now)
 {
 	const struct judge_tuning *t = &j->tune;
-	double excess = gate_excluded(j->gate.run, log(1 / t->beta));
+	double excess = gate_excluded(&j->tune, j->gate.run, log(1 / t->beta));
 	double w = fmin(fmin(clamp(affordable_weight(j, t->harm_auto, excess), t->weight_min, 1), j->self.weight * t->growth), HALF);
 
 	if (j->self.since < t->dwell || j->last < now - j->self.since)
 		return 0;
 	if (j->self.weight >= HALF)
-		return excess <= fmax(t->half * judge_affordable(j, j->traffic * j->tune.observe), gate_smallest()) ? t->hold_back : 0;
+		return excess <= fmax(t->half * judge_affordable(j, 1), gate_smallest()) ? t->hold_back : 0;
 	w = w > NEARLY_HALF ? HALF : w;
 	return w > j->self.weight * WORTH ? w : 0;
 }
@@ -53,7 +52,7 @@ static double next_weight(const struct judge *j, int now)
 /* Harm until a decision does not depend on the speed: a stuck run goes on slowly. */
 static bool slow_step(struct judge *j)
 {
-	double excess = gate_excluded(j->gate.run, SURE_80);
+	double excess = gate_excluded(&j->tune, j->gate.run, SURE_80);
 	double w = fmin(fmin(j->self.weight * 1.5, affordable_weight(j, 2 * j->tune.harm_auto, excess)), HALF);
 
 	if (j->self.stuck < j->tune.stuck || w <= j->self.weight * 1.05)
@@ -66,12 +65,13 @@ static bool slow_step(struct judge *j)
 /* Nearly sure, and much exposed: step back. */
 static bool step_back(struct judge *j)
 {
-	double safe = fmax(affordable_weight(j, j->tune.harm_first, gate_excluded(j->gate.run, SURE_80)), j->tune.weight_min);
+	double safe = fmax(affordable_weight(j, j->tune.harm_first, gate_excluded(&j->tune, j->gate.run, SURE_80)), j->tune.weight_min);
 
 	if (j->log_e <= log(j->tune.retreat) || j->self.since < 2 || j->self.weight <= 2 * safe)
 		return false;
 	j->self.weight = safe;
 	j->self.since = j->self.baked = 0;
+	j->asked = 0;
 	return true;
 }
 

@@ -138,25 +138,44 @@ void exclude_start(struct judge_exclude *x, double usual, double ratio, const do
 		memcpy(x->worse[d], x->same, sizeof x->same);
 }
 
-/* Log probability of the period if green fails as `green` says; `a` follows it. */
-static double expected(const struct judge_exclude *x, double *a, const double *blue, const struct judge_odds *green,
-		       const struct judge_pair *p)
+/* What each level makes of a period, relative to `most` and bounded: what is
+ * beyond is excluded, or believed, whatever comes later. Where two neighbouring
+ * excess rates ask for the same, `as` and `before`, it is there already. */
+static void factors(double *factor, const struct judge_exclude *x, const double *blue, const struct judge_odds *as,
+		    const struct judge_odds *before, const struct judge_pair *p, double most)
 {
-	double row[JUDGE_NEAR];
+	double failed = p->count[JUDGE_GREEN], served = p->requests[JUDGE_GREEN] - failed;
+
+	for (int i = 0; i < x->levels; i++)
+		if (!before || as[i].fails != before[i].fails)
+			factor[i] = exp(clamp(blue[i] + failed * as[i].fails + served * as[i].serves - most, NEGLIGIBLE, -NEGLIGIBLE));
+}
+
+/* Log probability of the period, relative to the factors' `most`; `a` follows it. */
+static double expected(const struct judge_exclude *x, double *a, const double *factor)
+{
+	double total = 0;
 
 	advance(x, a);
-	row_of(row, green, x->levels, p->requests[JUDGE_GREEN], p->count[JUDGE_GREEN]);
 	for (int i = 0; i < x->levels; i++)
-		row[i] += blue[i];
-	return weigh(a, row, x->levels);
+		total += a[i] *= factor[i];
+	for (int i = 0; i < x->levels; i++)
+		a[i] /= total; /* what goes back to the usual, and anywhere, keeps it well above 0 */
+	return log(total);
 }
 
 void exclude_update(struct judge_exclude *x, const struct judge_pair *p, int step, double *against)
 {
-	double blue[JUDGE_NEAR], same;
+	double blue[JUDGE_NEAR], row[JUDGE_NEAR], factor[JUDGE_NEAR], most = -INFINITY, same;
 
 	row_of(blue, x->as_blue, x->levels, p->requests[JUDGE_BLUE], p->count[JUDGE_BLUE]);
-	same = expected(x, x->same, blue, x->as_blue, p);
-	for (int d = 0; d < JUDGE_GATES; d += step)
-		against[d] = same - expected(x, x->worse[d], blue, x->as_worse[d], p);
+	row_of(row, x->as_blue, x->levels, p->requests[JUDGE_GREEN], p->count[JUDGE_GREEN]);
+	for (int i = 0; i < x->levels; i++)
+		most = fmax(most, blue[i] + row[i]);
+	factors(factor, x, blue, x->as_blue, NULL, p, most);
+	same = expected(x, x->same, factor);
+	for (int d = 0; d < JUDGE_GATES; d += step) {
+		factors(factor, x, blue, x->as_worse[d], d ? x->as_worse[d - step] : NULL, p, most);
+		against[d] = same - expected(x, x->worse[d], factor);
+	}
 }

@@ -95,30 +95,32 @@ static void at_level(const struct judge_gate *g, const struct judge_tuning *t, c
 	}
 }
 
-static double add(const struct judge_gate *g, const struct judge_tuning *t, double evidence, double against)
+/* `alone`: blue had no request. Then an incident of both looks like a fault, and
+ * what a bad period takes is bounded. */
+static double add(const struct judge_gate *g, const struct judge_tuning *t, bool alone, double evidence, double against)
 {
-	double l = against / g->clump;
+	double l = against / g->clump, most = alone ? t->cap_alone : t->gate_cap;
 
-	if (t->gate_cap > 0)
-		l = fmax(l, -t->gate_cap);
+	if (most > 0)
+		l = fmax(l, -most);
 	return clamp(evidence + l, t->gate_floor, log(1 / fmin(t->beta, t->beta_last)) + HEAD);
 }
 
 void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic, int period)
 {
 	double run[JUDGE_GATES], stage[JUDGE_GATES];
-	bool burst = is_burst(g, t, p);
+	bool burst = is_burst(g, t, p), alone = p->requests[JUDGE_BLUE] <= 0;
 	int step = t->fine > 0 ? 1 : 2;
 
 	follow_blue(g, t, p, traffic);
 	at_level(g, t, p, burst, step, stage);
 	memcpy(run, stage, sizeof run);
-	if (t->joint > 0 && p->requests[JUDGE_BLUE] > 0)
+	if (t->joint > 0 && !alone)
 		exclude_update(&g->exclude, p, step, run);
 	for (int i = 0; i < JUDGE_GATES; i += step) {
-		g->run[i] = add(g, t, g->run[i], run[i]);
+		g->run[i] = add(g, t, alone, g->run[i], run[i]);
 		if (period >= g->stage_from)
-			g->stage[i] = add(g, t, g->stage[i], stage[i]);
+			g->stage[i] = add(g, t, alone, g->stage[i], stage[i]);
 	}
 }
 
@@ -135,20 +137,43 @@ static double divergence(double p, double q)
 	return p * log(p / q) + (1 - p) * log((1 - p) / (1 - q));
 }
 
+/* Between two excess rates, of which the first has less evidence than is needed,
+ * and the second has it. A count's log likelihood ratio is concave in the rate:
+ * the line between two of its points is not above it. */
+static double between(const struct judge_tuning *t, int i, double less, double more, double need)
+{
+	if (t->fine <= 0 || i == 0 || less <= 0)
+		return excess[i];
+	return excess[i - 1] * pow(excess[i] / excess[i - 1], (need - less) / (more - less));
+}
+
 double gate_visible(const struct judge_gate *g, const struct judge_tuning *t, double requests, double evidence)
 {
-	double usual = level(g, t);
+	double usual = level(g, t), less = 0;
 
-	for (int i = 0; i < JUDGE_GATES; i++)
-		if (requests * divergence(usual, alternative(t, usual, excess[i])) >= evidence)
-			return excess[i];
+	for (int i = 0; i < JUDGE_GATES; i++) {
+		double more = requests * divergence(usual, alternative(t, usual, excess[i]));
+
+		if (more >= evidence)
+			return between(t, i, less, more, evidence);
+		less = more;
+	}
 	return 1;
 }
 
-double gate_excluded(const double *evidence, double need)
+double gate_gross(const struct judge_gate *g, const struct judge_tuning *t, double requests, double evidence)
+{
+	double usual = clamp(g->usual, 1e-7, .9), gross = fmin(t->gross * usual, .98);
+
+	if (t->gross <= 1 || requests * divergence(usual, gross) < evidence)
+		return 1;
+	return fmax(gross - usual, gate_smallest());
+}
+
+double gate_excluded(const struct judge_tuning *t, const double *evidence, double need)
 {
 	for (int i = 0; i < JUDGE_GATES; i++)
 		if (evidence[i] >= need)
-			return excess[i];
+			return between(t, i, i ? evidence[i - 1] : 0, evidence[i], need);
 	return 1;
 }

@@ -165,7 +165,7 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 		l->drift[g] = JUMP * grid.broad[g] + BACK * l->usual[g];
 	l->excesses = all ? JUDGE_EXCESSES : REFERENCE_EXCESSES;
 	l->power = 1 / d->clump;
-	l->cap = d->clump > 1 ? CLUMP_CAP : INFINITY;
+	l->cap = d->large ? CLUMP_CAP : INFINITY;
 	l->unknown = d->unknown;
 	for (int i = n > RECENT && all ? n - RECENT : n; i < n; i++)
 		follow(l, requests[i], errors[i]);

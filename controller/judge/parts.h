@@ -15,9 +15,11 @@ struct judge_pair {
 };
 
 /* How two healthy groups differ: clump >= 1, wander >= 0; `sure` is the clump as
- * far as it is sure, 1 or clump; `unknown` what is feared beyond it. */
+ * far as it is sure, 1 to clump; `large`: some may be so large that one period must
+ * not say much; `unknown` what is feared beyond it. */
 struct judge_dispersion {
 	double clump, wander, sure;
+	bool large;
 	struct judge_clump unknown;
 };
 /* What divides the evidence of a period with so many errors, >= 1. */
@@ -40,7 +42,15 @@ void bet_update(struct judge_bet *b, const struct judge_point *blue, const struc
 void level_start(struct judge_level *l, const double *requests, const double *errors, int n, const struct judge_dispersion *d, bool all);
 void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left);
 
-struct judge_dispersion history_dispersion(const struct judge_history *h, const struct judge_tuning *t, int metric);
+struct judge_dispersion dispersion_of(const struct judge_history *h, const struct judge_tuning *t, int metric);
+
+/* How a block of history's errors split between two zones: how many; the variance
+ * of one zone's part if both are alike; its square deviation, in units of that. */
+struct judge_uneven {
+	double count, information, square;
+};
+/* false: too few to show anything. */
+bool history_split(const struct judge_history *h, int metric, int block, int size, struct judge_uneven *u);
 double history_usual(const double *requests, const double *errors, int n);
 
 void exclude_start(struct judge_exclude *x, double usual, double ratio, const double *excess, const struct judge_history *h);
@@ -51,13 +61,18 @@ void gate_start(struct judge_gate *g, const struct judge_tuning *t, const struct
 void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic, int period);
 void gate_stage(struct judge_gate *g, int now);
 /* The smallest excess rate whose log evidence is at least `need`; 1: none. */
-double gate_excluded(const double *evidence, double need);
+double gate_excluded(const struct judge_tuning *t, const double *evidence, double need);
 double gate_smallest(void);
 /* The smallest excess rate that this many green requests give `evidence` against, when it is not there. */
 double gate_visible(const struct judge_gate *g, const struct judge_tuning *t, double requests, double evidence);
+/* The excess rate of a green that fails `gross` times as often as usual, if so many requests show it; 1: they do not. */
+double gate_gross(const struct judge_gate *g, const struct judge_tuning *t, double requests, double evidence);
 
 void auto_start(struct judge *j);
 void auto_poll(struct judge *j, int now, struct judge_answer *a);
-/* The excess rate that is affordable for ever, or the smallest that so many green requests can show. */
-double judge_affordable(const struct judge *j, double requests);
+/* The excess rate that is affordable for ever, or the smallest that this share of
+ * the traffic can show in time, or a gross one that it can show with patience. */
+double judge_affordable(const struct judge *j, double share);
+/* What the last stage asks for: it does not grow while it lasts. */
+double judge_asks(struct judge *j);
 #endif

@@ -21,13 +21,13 @@
 
 static void start_parts(struct judge *j, const struct judge_history *h)
 {
-	struct judge_dispersion d = history_dispersion(h, &j->tune, JUDGE_ERRORS);
+	struct judge_dispersion d = dispersion_of(h, &j->tune, JUDGE_ERRORS);
 
 	split_start(&j->split[JUDGE_ERRORS], &d);
 	gate_start(&j->gate, &j->tune, h, j->traffic, d.sure);
 	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, &d, j->tune.early > 0);
 	j->noisy = j->split[JUDGE_ERRORS].ratio_min > NOISY;
-	d = history_dispersion(h, &j->tune, JUDGE_SLOW);
+	d = dispersion_of(h, &j->tune, JUDGE_SLOW);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
 		split_start(&j->split[m], &d);
 	j->cold = split_begun(&j->split[JUDGE_SLOW]);
@@ -283,14 +283,25 @@ static void combine(struct judge *j, double level)
 
 /* --- the answer ------------------------------------------------------------------------ */
 
-double judge_affordable(const struct judge *j, double requests)
+double judge_affordable(const struct judge *j, double share)
 {
 	const struct judge_tuning *t = &j->tune;
-	double harm = j->stages.automatic ? t->harm_auto : t->harm;
+	double harm = j->stages.automatic ? t->harm_auto : t->harm, sure = log(1 / t->beta_last);
 	double visible = j->stages.automatic ? t->visible_auto : t->visible;
-	double forever = fmax(harm / (j->traffic * t->observe), gate_smallest());
+	double need = fmax(harm / (j->traffic * t->observe), gate_smallest());
 
-	return visible > 0 ? fmax(forever, gate_visible(&j->gate, t, requests, visible * log(1 / t->beta_last))) : forever;
+	if (visible > 0)
+		need = fmax(need, gate_visible(&j->gate, t, j->traffic * share * t->observe, visible * sure));
+	return fmin(need, gate_gross(&j->gate, t, j->traffic * share * t->patience, sure));
+}
+
+double judge_asks(struct judge *j)
+{
+	double need = judge_affordable(j, 1);
+
+	if (j->tune.firm > 0)
+		j->asked = need = fmax(j->asked, need);
+	return need;
 }
 
 static void say(struct judge_answer *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -315,17 +326,17 @@ struct need {
 /* What the next stage could not afford until it is seen there; and, before the
  * last request of blue is given away, most of what the last stage could not see
  * without it. */
-static struct need stage_need(const struct judge *j)
+static struct need stage_need(struct judge *j)
 {
 	const struct judge_tuning *t = &j->tune;
-	double whole = j->traffic * t->observe, here = j->stages.weight[j->stage], next, last;
 	struct need n = { 0, log(1 / t->beta) };
+	double next, last;
 
 	if (j->stage >= j->stages.n - 1)
-		return (struct need){ judge_affordable(j, whole), log(1 / t->beta_last) };
+		return (struct need){ judge_asks(j), log(1 / t->beta_last) };
 	next = j->stages.weight[j->stage + 1];
 	n.excess = fmax(t->harm / (j->traffic * next * t->react), gate_smallest());
-	last = t->last_look * judge_affordable(j, whole * here);
+	last = t->last_look * judge_affordable(j, j->stages.weight[j->stage]);
 	if (next >= 1 && last > 0 && last < n.excess)
 		return (struct need){ fmax(last, gate_smallest()), log(1 / t->beta_last) };
 	return n;
@@ -334,16 +345,15 @@ static struct need stage_need(const struct judge *j)
 /* A stage of the plan: is it left? */
 static void stage_poll(struct judge *j, struct judge_answer *a)
 {
-	const struct judge_tuning *t = &j->tune;
 	struct need n = stage_need(j);
-	double alone = t->lax * judge_affordable(j, j->traffic * t->observe), here = gate_excluded(j->gate.stage, n.sure);
+	double here = gate_excluded(&j->tune, j->gate.stage, n.sure);
 
 	a->need = n.excess < UNSEEABLE ? n.excess : 0;
-	a->excess = gate_excluded(j->gate.run, n.sure);
+	a->excess = gate_excluded(&j->tune, j->gate.run, n.sure);
 	if (a->need > 0 && a->excess > a->need)
-		say(a, "excess error rate up to %g not excluded, need %.2g", a->excess, a->need);
-	else if (a->need > 0 && j->stage >= j->stages.n - 1 && here > alone)
-		say(a, "excess error rate up to %g not excluded at this weight, need %.2g", here, alone);
+		say(a, "excess error rate up to %.2g not excluded, need %.2g", a->excess, a->need);
+	else if (a->need > 0 && j->stage >= j->stages.n - 1 && here > j->tune.lax * n.excess)
+		say(a, "excess error rate up to %.2g not excluded at this weight, need %.2g", here, j->tune.lax * n.excess);
 	a->kind = a->reason[0] ? VERDICT_HOLD : VERDICT_GOOD;
 }
 
@@ -370,7 +380,7 @@ static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 	a->log_level = j->level.log_e;
 	a->log_slow = j->split[JUDGE_SLOW].log_e;
 	a->log_latency = j->bet.log_e;
-	a->excess = gate_excluded(j->gate.run, log(1 / j->tune.beta));
+	a->excess = gate_excluded(&j->tune, j->gate.run, log(1 / j->tune.beta));
 	a->stale = now - j->last > STALE_AFTER && j->unseen > STALE_REQUESTS;
 	a->cold = j->log_e <= log(suspect) && is_cold(j);
 	a->suspicious = j->log_e > log(suspect) || a->cold;
@@ -393,6 +403,7 @@ void judge_poll(struct judge *j, int now, int stage, double weight, struct judge
 	take_weight(j, now, weight);
 	if (!j->stages.automatic && stage != j->stage) {
 		j->stage = stage;
+		j->asked = 0;
 		gate_stage(&j->gate, now);
 	}
 	judge_final(j, now);

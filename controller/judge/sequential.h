@@ -43,8 +43,9 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 struct judge_tuning {
 	double alpha, beta, beta_last, harm, harm_auto, harm_first, react, observe, error_share, level_share, suspect, suspect_last;
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
-	double gate_floor, gate_cap, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, visible_auto, fine, joint, warm;
-	double clump_more, clump_sure, clump_unknown, clump_alone, clump_known, quiet, wander_sure;
+	double gate_floor, gate_cap, cap_alone, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, visible_auto, gross, patience, firm, fine, joint, warm;
+	double posterior, clump_prior, clump_slack, clump_more, clump_sure, clump_unknown, clump_alone, clump_known;
+	double wander_prior, wander_more;
 	double early, window;
 	double growth, weight_min, hold_back, half, dwell, bake, stuck, retreat;
 	double quantile;
@@ -93,6 +94,7 @@ struct judge_clump {
  * See split.c. */
 struct judge_split {
 	double clump, wander; /* dispersion of healthy groups: factor, variance of the log ratio */
+	bool capped;          /* one period may say little */
 	struct judge_clump unknown;
 	double ratio_min;     /* ratios below are what healthy groups show */
 	double prior[JUDGE_RATIOS], log_ratio[JUDGE_RATIOS];
@@ -179,6 +181,7 @@ struct judge {
 	int last;                       /* newest period that was judged; -1: none */
 	int first;                      /* oldest period with green requests; -1: none yet */
 	int stage;
+	double asked;                   /* what the last stage asks for: the most it did */
 	double log_e, log_errors;       /* all together; errors alone */
 	double seen[2][2];              /* colour: requests, errors of judged periods */
 };

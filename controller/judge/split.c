@@ -32,7 +32,7 @@ void split_start(struct judge_split *s, const struct judge_dispersion *d)
 {
 	double total = 0;
 
-	*s = (struct judge_split){ .clump = d->clump, .wander = d->wander, .unknown = d->unknown };
+	*s = (struct judge_split){ .clump = d->clump, .capped = d->large, .wander = d->wander, .unknown = d->unknown };
 	s->ratio_min = exp(fmin(WANDER_SDS * sqrt(d->wander), WANDER_MOST));
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
 		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? prior[i] : 0;
@@ -64,7 +64,7 @@ void split_update(struct judge_split *s, const struct judge_pair *p, double onse
 	double share = p->requests[JUDGE_GREEN] / fmax(p->requests[JUDGE_GREEN] + p->requests[JUDGE_BLUE], 1);
 	double divisor = s->clump + s->wander * total * share * (1 - share);
 	double doubt = clump_doubt(&s->unknown, p->count[JUDGE_BLUE], green), sum = log(left);
-	bool capped = s->clump > 1 || (doubt > 1 && green < total);
+	bool capped = s->capped || (doubt > 1 && green < total);
 
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
 		double l = (green * log(ratio[i]) - total * log(ratio[i] * share + 1 - share)) / divisor;

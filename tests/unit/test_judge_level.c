@@ -14,7 +14,7 @@
 
 static const struct judge_stages halves = { .n = 2, .weight = { .5, 1 } };
 static struct judge j;
-static double weight;
+static double weight, traffic = REQUESTS;
 
 /* Blue's past: so many errors in each period, and so many of them in one zone. */
 static void past(struct judge_history *h, double errors, double half)
@@ -40,8 +40,8 @@ static void begin(const struct judge_history *h, double green, const char *name,
 
 static struct judge_answer period(int k, double blue, double green)
 {
-	struct judge_point b = { .period = k, .requests = REQUESTS * (1 - weight), .count = { blue } };
-	struct judge_point g = { .period = k, .requests = REQUESTS * weight, .count = { green } };
+	struct judge_point b = { .period = k, .requests = traffic * (1 - weight), .count = { blue } };
+	struct judge_point g = { .period = k, .requests = traffic * weight, .count = { green } };
 	struct judge_answer a;
 
 	if (weight < 1)
@@ -89,7 +89,7 @@ static void one_uneven_minute_of_history_does_not_slow_the_gate(void **unused)
 	past(&h, 0, 0);
 	h.count[JUDGE_ERRORS][90] = 30;
 	h.half_count[JUDGE_ERRORS][90] = 23;
-	assert_true(2 * good_after(&h, NULL, 0) < good_after(&h, "clump_sure", 0));
+	assert_true(2 * good_after(&h, NULL, 0) < good_after(&h, "posterior", 0));
 }
 
 /* The largest evidence of minutes in which green alone fails. */
@@ -130,7 +130,135 @@ static void bursts_of_history_hide_no_clumps(void **unused)
 		h.half_count[JUDGE_ERRORS][i] = i < 40 ? 360 : 540;
 	}
 	assert_true(evidence(&h, .01, event, 6, NULL, 0) < log(100));
-	assert_true(evidence(&h, .01, event, 6, "quiet", 0) > log(100));
+	assert_true(evidence(&h, .01, event, 6, "posterior", 0) > log(100));
+}
+
+/* One burst of which a zone had 14 of 20 errors: no proof that errors come in clumps. */
+static void one_uneven_burst_of_history_hides_no_fault(void **unused)
+{
+	static const double fault[] = { 0, 29, 29, 20, 29 };
+	struct judge_history h;
+
+	(void)unused;
+	past(&h, 0, 0);
+	h.count[JUDGE_ERRORS][104] = 20;
+	h.half_count[JUDGE_ERRORS][104] = 14;
+	assert_true(evidence(&h, .5, fault, 5, NULL, 0) > log(100));
+	assert_true(evidence(&h, .5, fault, 5, "posterior", 0) < log(100));
+}
+
+/* Slow requests of the two zones differ a little more than by chance, minute by
+ * minute, in thousands of requests: that is known well, and no reason to hear no
+ * minute out. One in which green is five times as slow is enough. */
+static void small_clumps_that_are_known_well_hide_no_slow_green(void **unused)
+{
+	struct judge_tuning t;
+	struct judge_history h;
+	struct judge_answer a;
+
+	(void)unused;
+	past(&h, 0, 0);
+	for (int i = 0; i < JUDGE_HISTORY; i++) {
+		h.requests[i] = 60000;
+		h.half_requests[i] = 30000;
+		h.count[JUDGE_SLOW][i] = 600;
+		h.half_count[JUDGE_SLOW][i] = i % 2 ? 317 : 283;
+	}
+	judge_tuning_usual(&t);
+	assert_true(judge_tune(&t, "warm", 0));
+	judge_start(&j, &t, &halves, &h, 1U << JUDGE_ERRORS | 1U << JUDGE_SLOW);
+	judge_see(&j, JUDGE_BLUE, 1, &(struct judge_point){ .requests = 59400, .count = { 0, 594 } });
+	judge_see(&j, JUDGE_GREEN, 1, &(struct judge_point){ .requests = 600, .count = { 0, 30 } });
+	judge_poll(&j, 1, 0, .01, &a);
+	assert_true(a.log_e > log(100));
+}
+
+/* How much a healthy green has still to show when it has all traffic, and that grows. */
+static double asked_when_traffic_grows(double firm)
+{
+	struct judge_history h;
+	struct judge_answer a = { .need = 0 };
+
+	past(&h, 1, .5);
+	begin(&h, .5, "firm", firm);
+	for (int k = 0; k < 40; k++)
+		period(k, k % 2, (k + 1) % 2);
+	weight = 1;
+	for (int k = 40; k < 80; k++) {
+		traffic = k < 45 ? REQUESTS : 5 * REQUESTS;
+		a = period(k, 0, 1);
+	}
+	traffic = REQUESTS;
+	return a.need;
+}
+
+static void the_last_stage_asks_for_no_more_when_traffic_grows(void **unused)
+{
+	(void)unused;
+	assert_true(asked_when_traffic_grows(1) > 1.2 * asked_when_traffic_grows(0));
+}
+
+/* Minutes until green is good again after an incident at 100 %, where no blue shows that it is none of green's. */
+static int held_by_an_incident(double cap_alone)
+{
+	struct judge_history h;
+	int k = 0;
+
+	past(&h, 10, 5);
+	begin(&h, .5, "cap_alone", cap_alone);
+	while (period(k++, 5, 5).kind != VERDICT_GOOD)
+		assert_true(k < 120);
+	weight = 1;
+	for (int end = k + 20; k < end; k++)
+		period(k, 0, 10);
+	assert_int_not_equal(period(k++, 0, 40).kind, VERDICT_BAD);
+	for (int from = k; k < from + 120; k++)
+		if (period(k, 0, 10).kind == VERDICT_GOOD)
+			return k - from;
+	return 120;
+}
+
+static void a_minute_of_both_is_not_held_against_green_for_long(void **unused)
+{
+	(void)unused;
+	assert_true(held_by_an_incident(1.5) < held_by_an_incident(0));
+}
+
+/* 300 requests a minute of which 0.1 % fail: 27 failed requests in half an hour could be afforded. */
+static void little_traffic_lets_no_gross_fault_pass(void **unused)
+{
+	struct judge_history h;
+	struct judge_answer a;
+
+	(void)unused;
+	past(&h, 0, 0);
+	traffic = 300;
+	for (int i = 0; i < JUDGE_HISTORY; i++) {
+		h.requests[i] = traffic;
+		h.half_requests[i] = traffic / 2;
+		h.count[JUDGE_ERRORS][i] = i % 10 < 3;
+	}
+	for (int gross = 0; gross <= 4; gross += 4) {
+		begin(&h, .5, "gross", gross);
+		a = period(0, 0, 0);
+		assert_true(gross ? a.need < .0035 : a.need > .0035);
+	}
+	traffic = REQUESTS;
+}
+
+/* What is excluded grows from minute to minute: the rates of the gate are not steps. */
+static void what_is_excluded_moves_with_every_minute(void **unused)
+{
+	struct judge_history h;
+	double excess[20];
+
+	(void)unused;
+	past(&h, 1, .5);
+	begin(&h, .5, NULL, 0);
+	for (int k = 0; k < 20; k++)
+		excess[k] = period(k, 0, 0).excess;
+	for (int k = 8; k < 20; k++)
+		assert_true(excess[k] < excess[k - 1]);
 }
 
 /* Evidence of 4 to 10 when blue's last request was given away: nothing is left that could change it. */
@@ -178,6 +306,12 @@ int main(void)
 		cmocka_unit_test(one_uneven_minute_of_history_does_not_slow_the_gate),
 		cmocka_unit_test(one_event_of_many_errors_is_no_proof_without_a_history),
 		cmocka_unit_test(bursts_of_history_hide_no_clumps),
+		cmocka_unit_test(one_uneven_burst_of_history_hides_no_fault),
+		cmocka_unit_test(small_clumps_that_are_known_well_hide_no_slow_green),
+		cmocka_unit_test(the_last_stage_asks_for_no_more_when_traffic_grows),
+		cmocka_unit_test(a_minute_of_both_is_not_held_against_green_for_long),
+		cmocka_unit_test(little_traffic_lets_no_gross_fault_pass),
+		cmocka_unit_test(what_is_excluded_moves_with_every_minute),
 		cmocka_unit_test(a_past_of_nonsense_makes_no_nonsense),
 		cmocka_unit_test(a_suspicion_that_nothing_can_change_does_not_hold_for_ever),
 	};
