@@ -17,7 +17,7 @@
 #define UNSEEABLE .4       /* an excess that large is the catastrophic rule's */
 #define STILL_COLD .8      /* prior mass of "slow from the first warm period on" when green was slow before */
 #define COLD_LOOKS 3       /* periods that show whether a slow green got warm */
-#define NOISY 2.3          /* healthy groups that differ by more are not compared by level */
+#define NOISY 2.5          /* healthy groups that differ by more are not compared by level */
 
 static void start_parts(struct judge *j, const struct judge_history *h)
 {
