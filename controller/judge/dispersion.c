@@ -84,7 +84,7 @@ static bool may_be_large(double p[CLUMPS][WANDERS], double doubt)
 static struct judge_dispersion posterior(const struct judge_history *h, const struct judge_tuning *t, int metric)
 {
 	double p[CLUMPS][WANDERS], clump = 0, wander = 0;
-	struct judge_dispersion d;
+	struct judge_dispersion d = { .unknown = { 1, 1 } };
 
 	for (int c = 0; c < CLUMPS; c++)
 		for (int w = 0; w < WANDERS; w++)
@@ -140,7 +140,7 @@ static struct judge_dispersion mean_squares(const struct judge_history *h, int m
 	double apart = fmax(ten.information - one.information, .5), slope = AVERAGED * fmax(ten.square - one.square, 0) / apart;
 	bool sure = slope > WANDER_SURE * sqrt(2.0 * BLOCK / JUDGE_HISTORY) * one.square / apart;
 	double extra = one.square - fmin(sure ? slope : 0, .3) * one.information - 1;
-	struct judge_dispersion d;
+	struct judge_dispersion d = { .unknown = { 1, 1 } };
 
 	d.clump = d.sure = 1 + (extra > .5 ? extra : 0);
 	d.large = d.clump > 1;
@@ -165,7 +165,6 @@ struct judge_dispersion dispersion_of(const struct judge_history *h, const struc
 {
 	struct judge_dispersion d = t->posterior > 0 ? posterior(h, t, metric) : mean_squares(h, metric);
 
-	d.unknown = (struct judge_clump){ 1, 1 };
 	if (in_company(h, metric) < t->clump_known)
 		d.unknown = (struct judge_clump){ .both = fmax(t->clump_unknown / d.clump, 1), .alone = t->clump_alone };
 	return d;

@@ -46,7 +46,7 @@ static const struct judge_tunable rows[] = {
 	{ "clump_prior", AT(clump_prior), .3, .3, .01, .99, "how likely each larger clump is beside the next smaller one, before history is seen" },
 	{ "clump_slack", AT(clump_slack), 1.4, 1.4, 1, 10, "clumps that are expected to be no larger are none" },
 	{ "clump_more", AT(clump_more), 1.4, 1.4, 1, 10, "factor on what is beyond: a short history shows too little" },
-	{ "clump_sure", AT(clump_sure), .01, .01, 0, .5, "chance that clumps are smaller than what makes the gate slower" },
+	{ "clump_sure", AT(clump_sure), .01, .01, 0, .5, "chance left that clumps are smaller than what makes the gate slower, or that large ones are there" },
 	{ "clump_unknown", AT(clump_unknown), 9, 1, 1, 100, "clumping feared where both colours fail and history has too few errors to show any" },
 	{ "clump_alone", AT(clump_alone), 12, 1, 1, 100, "errors of one period, beyond three, that are feared to be one event where green alone fails" },
 	{ "clump_known", AT(clump_known), 20, 20, 0, 1e6, "errors in one period with others, in all of history, that are enough to show it" },
