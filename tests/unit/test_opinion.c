@@ -78,7 +78,7 @@ static void good_needs_what_the_next_stage_cannot_afford(void **state)
 	(void)state;
 	begin();
 	says(VERDICT_HOLD, "evidence", "0 requests in this stage");
-	live(2, 0, 1);
+	live(1, 0, 1);
 	says(VERDICT_HOLD, "evidence", "is not excluded yet");
 	live(30, 0, 1);
 	says(VERDICT_GOOD, "evidence", "nothing speaks against green");
