@@ -28,7 +28,7 @@ double clump_doubt(const struct judge_clump *unknown, double blue, double green)
 /* The mass that falls on "the fault began in this period". */
 double hazard_spend(struct judge_hazard *h, double weight);
 
-void split_start(struct judge_split *s, const struct judge_dispersion *d);
+void split_start(struct judge_split *s, const struct judge_dispersion *d, double slight);
 /* The same for a fault that is there from the first period on, or not at all: no onset follows. */
 struct judge_split split_begun(const struct judge_split *s);
 /* Before the first period: half of the prior mass goes where an earlier time, `seen`, has put it. */

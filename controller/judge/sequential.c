@@ -23,16 +23,16 @@ static void start_parts(struct judge *j, const struct judge_history *h)
 {
 	struct judge_dispersion d = dispersion_of(h, &j->tune, JUDGE_ERRORS);
 
-	split_start(&j->split[JUDGE_ERRORS], &d);
+	split_start(&j->split[JUDGE_ERRORS], &d, j->tune.slight);
 	gate_start(&j->gate, &j->tune, h, j->traffic, d.sure);
 	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, &d, j->tune.early > 0);
 	j->noisy = j->split[JUDGE_ERRORS].ratio_min > NOISY;
 	d = dispersion_of(h, &j->tune, JUDGE_SLOW);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
-		split_start(&j->split[m], &d);
+		split_start(&j->split[m], &d, j->tune.slight);
 	j->cold = split_begun(&j->split[JUDGE_SLOW]);
 	bet_start(&j->bet);
-	split_start(&j->split_probes, &(struct judge_dispersion){ .clump = 1, .unknown = { 1, 1 } });
+	split_start(&j->split_probes, &(struct judge_dispersion){ .clump = 1, .unknown = { 1, 1 } }, 0);
 }
 
 void judge_start(struct judge *j, const struct judge_tuning *t, const struct judge_stages *s,

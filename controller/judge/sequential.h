@@ -32,7 +32,7 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 #define JUDGE_LATENCY JUDGE_METRICS /* bit of the percentile */
 #define JUDGE_PROBES (JUDGE_METRICS + 1) /* bit of our own probes */
 #define JUDGE_STAKES 4
-#define JUDGE_RATIOS 9
+#define JUDGE_RATIOS 10
 #define JUDGE_LEVELS 44
 #define JUDGE_EXCESSES 10
 #define JUDGE_GATES 25
@@ -45,7 +45,7 @@ struct judge_tuning {
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
 	double gate_floor, gate_cap, cap_alone, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, visible_auto, gross, patience, firm, fine, joint, warm;
 	double posterior, clump_prior, clump_slack, clump_more, clump_sure, clump_unknown, clump_alone, clump_known;
-	double wander_prior, wander_more;
+	double wander_prior, wander_more, slight;
 	double early, window;
 	double growth, weight_min, hold_back, half, dwell, bake, stuck, retreat;
 	double quantile;

@@ -20,22 +20,23 @@
 
 #include <math.h>
 
-static const double ratio[JUDGE_RATIOS] = { 2, 2.6, 4, 7, 15, 40, 150, 1000, 1e5 };
-static const double prior[JUDGE_RATIOS] = { .28, .12, .16, .12, .10, .08, .06, .04, .04 };
+#define SLIGHT 0 /* of these ratios: asked for where groups are known to be that alike */
+static const double ratio[JUDGE_RATIOS] = { 1.3, 2, 2.6, 4, 7, 15, 40, 150, 1000, 1e5 };
+static const double prior[JUDGE_RATIOS] = { 0, .28, .12, .16, .12, .10, .08, .06, .04, .04 };
 
 #define WANDER_SDS 4.5    /* ratios closer to 1 than this many deviations are left out */
 #define WANDER_MOST 4.0   /* ... up to exp(4) */
 #define RATIO_KEPT 100    /* ratios from here on are always asked for */
 #define CLUMP_CAP 2.0     /* log evidence one period may add when errors come in clumps */
 
-void split_start(struct judge_split *s, const struct judge_dispersion *d)
+void split_start(struct judge_split *s, const struct judge_dispersion *d, double slight)
 {
 	double total = 0;
 
 	*s = (struct judge_split){ .clump = d->clump, .capped = d->large, .wander = d->wander, .unknown = d->unknown };
 	s->ratio_min = exp(fmin(WANDER_SDS * sqrt(d->wander), WANDER_MOST));
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
-		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? prior[i] : 0;
+		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? (i == SLIGHT ? slight : prior[i]) : 0;
 		s->log_ratio[i] = -INFINITY;
 		total += s->prior[i];
 	}

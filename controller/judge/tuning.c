@@ -52,6 +52,7 @@ static const struct judge_tunable rows[] = {
 	{ "clump_known", AT(clump_known), 20, 20, 0, 1e6, "errors in one period with others, in all of history, that are enough to show it" },
 	{ "wander_prior", AT(wander_prior), .7, .7, .01, .99, "how likely each larger wandering of the ratio is beside the next smaller one, before history is seen" },
 	{ "wander_more", AT(wander_more), 2.1, 2.1, 1, 10, "factor on the wandering that is expected" },
+	{ "slight", AT(slight), .05, 0, 0, .5, "how likely a fault is that adds a third to the failures, beside larger ones; asked for where healthy groups are known to differ less" },
 	{ "early", AT(early), 1, 0, 0, 1, "1: judge green's errors before blue's are final" },
 	{ "window", AT(window), 9, 9, 2, JUDGE_RING - 1, "periods back that may still become final" },
 	{ "growth", AT(growth), 4, 4, 1.1, 100, "auto: largest raise, as a ratio" },
