@@ -1,7 +1,7 @@
-# The judge's evaluation. make judge-bench [WORLDS=1000] [POLICIES=ours,ours-auto,judge,kayenta10,...]
+# The judge's evaluation. make judge-bench [WORLDS=4000] [POLICIES=ours,ours-auto,judge,kayenta10,...]
 # tests/judge/README.md says what is measured; `build/judge/python tests/judge/harness.py list` names the policies.
 JUDGE_VENV := build/judge/venv/.want
-WORLDS ?= 1000
+WORLDS ?= 4000
 POLICIES ?= ours,ours-auto,judge,judge-ramp,msprt,kayenta10,flagger10,argo,cw-alarm,scap
 .PHONY: judge-bench judge-tools
 judge-tools: build/judge/judge.so build/judge/mw.so $(JUDGE_VENV)
