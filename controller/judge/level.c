@@ -224,7 +224,7 @@ static void likelihood_of(struct likelihood *k, const struct judge_level *l, con
 	bool both = failed[JUDGE_BLUE] > 0 && doubt > 1;
 
 	if (!both)
-		power /= doubt;
+		power = fmin(power, l->power / doubt);
 	add_half(blue, l, p, JUDGE_BLUE, power, grid.log_p, grid.log_q);
 	memcpy(k->same, blue, sizeof blue);
 	add_half(k->same, l, p, JUDGE_GREEN, power, grid.log_p, grid.log_q);

@@ -43,7 +43,8 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 struct judge_tuning {
 	double alpha, beta, beta_last, harm, harm_auto, harm_first, react, observe, error_share, level_share, suspect, suspect_last;
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
-	double gate_floor, gate_cap, cap_alone, burst, excess_ratio, level_low, level_high, level_prior, lax, last_look, visible, visible_auto, gross, patience, firm, fine, joint, warm;
+	double gate_floor, gate_cap, cap_alone, burst, excess_ratio, level_low, level_high, level_prior, fine, joint;
+	double lax, last_look, visible, visible_auto, gross, patience, firm, warm;
 	double posterior, clump_prior, clump_slack, clump_more, clump_sure, clump_unknown, clump_alone, clump_known;
 	double wander_prior, wander_more, slight;
 	double early, window;

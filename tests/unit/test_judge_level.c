@@ -327,6 +327,25 @@ static void a_green_that_fails_a_third_more_is_seen_where_groups_are_known_to_be
 	assert_false(sees_a_third_more(60, .05));
 }
 
+/* What is feared to be a few events, and what is too much to count in full, is one doubt and not two: once, 40
+ * errors of green's in each of two minutes said less than 20. */
+static void more_errors_of_green_are_not_less_evidence(void **unused)
+{
+	double before = 0;
+	struct judge_history h;
+
+	(void)unused;
+	past(&h, 0, 0);
+	for (double x = 10; x <= 300; x += 10) {
+		const double fault[] = { 0, x, x };
+		double e = evidence(&h, .5, fault, 3, NULL, 0);
+
+		assert_true(e > before);
+		before = e;
+		assert_true(x < 20 || e > log(100));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +362,7 @@ int main(void)
 		cmocka_unit_test(a_past_of_nonsense_makes_no_nonsense),
 		cmocka_unit_test(a_suspicion_that_nothing_can_change_does_not_hold_for_ever),
 		cmocka_unit_test(a_green_that_fails_a_third_more_is_seen_where_groups_are_known_to_be_alike),
+		cmocka_unit_test(more_errors_of_green_are_not_less_evidence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
