@@ -105,7 +105,8 @@ def goal_of(row, auto, short):
     return g
 
 
-def judge_goals(name, f, short):
+def judge_goals(name, f, short, bound):
+    """How many goals are met, and missed; where `bound`, what the oracle itself loses, is over the goal, that is said."""
     missed = met = 0
     print('\n%-34s %10s %10s' % (name, 'measured', 'goal'))
     for row in GOALS:
@@ -114,7 +115,8 @@ def judge_goals(name, f, short):
             continue
         ok = f[row[1]] <= g if row[2] == '<=' else f[row[1]] >= g
         met, missed = met + ok, missed + (not ok)
-        print('%-34s %10.4g %2s %7.4g  %s' % (row[0], f[row[1]], row[2], g, 'met' if ok else 'MISSED'))
+        beyond = ', out of reach: the bound is %.2f' % bound[row[1]] if bound.get(row[1], 0) > g else ''
+        print('%-34s %10.4g %2s %7.4g  %s' % (row[0], f[row[1]], row[2], g, 'met' if ok else 'MISSED' + beyond))
     return met, missed
 
 
@@ -176,6 +178,7 @@ def bound(done, oracle):
           '\nboth looks like a fault in green\'s), for slowness until caches are warm, and not told when a leak begins, the'
           '\noracle itself loses, at fixed stages, %.2f times as much (median of %d cells; 90th percentile %.2f, worst %.2f)' % (
               np.median(ratio), len(ratio), np.quantile(ratio, .9), ratio.max()))
+    return {'harm_median': np.median(ratio), 'harm_p90': np.quantile(ratio, .9), 'harm_worst': ratio.max()}
 
 
 def main():
@@ -189,10 +192,10 @@ def main():
         found = {n: figures(done[n], oracle) for n in names}
         for n in names:
             print(line(n, found[n]))
-        bound(done, oracle)
+        least = bound(done, oracle)
         for n in ('ours', 'ours-auto'):
             if n in found:
-                x, y = judge_goals(n, found[n], a.short)
+                x, y = judge_goals(n, found[n], a.short, {} if n.endswith('auto') else least)
                 met, missed = met + x, missed + y
         if a.cutover:
             c = harm_cells(a.short) + benign_cells(a.short)
