@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define METRICS 2 /* errors and slow requests */
+#define TRIES 7
 
 static double seconds(void)
 {
@@ -79,24 +80,35 @@ static double read_again(struct judge *j, long n)
 	return (double)seen / (seconds() - from);
 }
 
-int main(int argc, char **argv)
+/* Of several tries the best: whatever else a machine does can only slow them down. */
+static double best(double (*measure)(struct judge *j, long n), long n)
 {
 	static struct judge_history h;
 	static struct judge j;
 	struct judge_stages s = { .n = 2, .weight = { .5, 1 } };
 	struct judge_tuning t;
-	double goal = argc > 1 ? strtod(argv[1], NULL) : 0, in, all, again;
+	double most = 0;
 
 	fill(&h);
 	judge_tuning_usual(&t);
-	judge_start(&j, &t, &s, &h, (1U << METRICS) - 1);
-	in = taken(&j, 20000000);
-	judge_start(&j, &t, &s, &h, (1U << METRICS) - 1);
-	all = judged(&j, 200000);
-	judge_start(&j, &t, &s, &h, (1U << METRICS) - 1);
-	again = read_again(&j, 2000000);
+	for (int i = 0; i < TRIES; i++) {
+		double rate;
+
+		judge_start(&j, &t, &s, &h, (1U << METRICS) - 1);
+		rate = measure(&j, n);
+		most = rate > most ? rate : most;
+	}
+	return most;
+}
+
+int main(int argc, char **argv)
+{
+	double goal = argc > 1 ? strtod(argv[1], NULL) : 0;
+	double in = best(taken, 10000000), all = best(judged, 100000), again = best(read_again, 1000000);
+	size_t room = sizeof(struct judge) / METRICS;
+
 	printf("judge: %.1f million observations a second taken in, %.0f thousand judged (%.1f us a verdict), %.1f million when each "
-	       "verdict reads\nthe last %g periods again; %zu KiB a metric\n",
-	       in / 1e6, all / 1e3, 2e6 / all, again / 1e6, t.window, (sizeof j / METRICS + 1023) / 1024);
-	return in < goal || again < goal || sizeof j / METRICS > 16384;
+	       "verdict reads\nits window of periods again; %zu KiB a metric\n",
+	       in / 1e6, all / 1e3, 2e6 / all, again / 1e6, (room + 1023) / 1024);
+	return in < goal || again < goal || room > 16384;
 }
