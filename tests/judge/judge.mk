@@ -1,4 +1,5 @@
 # The judge's evaluation. make judge-bench [WORLDS=4000] [POLICIES=ours,ours-auto,judge,kayenta10,...]
+# All of it takes a good hour on two cores, POLICIES=ours,ours-auto half of that.
 # tests/judge/README.md says what is measured; `build/judge/python tests/judge/harness.py list` names the policies.
 JUDGE_VENV := build/judge/venv/.want
 WORLDS ?= 4000
