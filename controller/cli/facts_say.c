@@ -86,7 +86,8 @@ static void say_judge(const struct plan_watch *w, json_t *list)
 		    json_str(w->probes, "sandbox", ""), said(json_num(w->probes, "every", 0)).text);
 	say(list, "green is BAD when it makes blue sick: blue never was in its past, and gets worse right after two raises");
 	say(list, "a stage is left only when the fault is excluded that would cost more than %g failed requests in the next one "
-	    "before it is seen, and green has answered at least %d requests in it", w->tuning.harm, w->limits.good_requests);
+	    "before it is seen (after %g periods in a stage that number grows), and green has answered at least %d requests in it",
+	    w->tuning.harm, w->tuning.hurry, w->limits.good_requests);
 }
 
 static void say_rules(const struct plan *p, json_t *list)

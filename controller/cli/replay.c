@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* Rules of the sequential judge (judge/opinion.c); what has another one was decided without it. */
-static const char *const rules[] = { "worse", "suspicion", "cold", "evidence", "stale" };
+static const char *const rules[] = { "worse", "suspicion", "cold", "slow", "evidence", "stale" };
 
 struct mind {
 	struct judge judge;

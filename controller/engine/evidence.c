@@ -22,7 +22,7 @@
 #define MAY_EXCEED_BY 10
 
 /* Per colour, in this order; then the plan's own metrics. */
-enum { REQUESTS, ERRORS, CONNECTION_ERRORS, LATENCY, SLOW, METRICS };
+enum { REQUESTS, ERRORS, CONNECTION_ERRORS, LATENCY, SLOW, SLOWER, METRICS };
 #define METRICS_MOST (METRICS + JUDGE_METRICS - 2)
 
 int64_t watch_lag_ms(const struct plan_watch *w)
@@ -74,7 +74,7 @@ struct reading {
 	struct cw_series s[2 * METRICS_MOST];
 	size_t per_colour;       /* series of one colour */
 	size_t own_from;         /* the plan's own begin there: slow answers are not counted everywhere */
-	char dim[3][128], slow[32];
+	char dim[3][128], slow[32], slower[32];
 	json_t *own;             /* the plan's metrics, with outputs filled in */
 };
 
@@ -88,16 +88,16 @@ static void reading_close(struct reading *r)
 static const char *metric_of(int i)
 {
 	static const char *const names[METRICS] = { "RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount",
-						    "TargetResponseTime", "TargetResponseTime" };
+						    "TargetResponseTime", "TargetResponseTime", "TargetResponseTime" };
 
 	return names[i];
 }
 
 /* How many answers were quick enough, of 100 (CloudWatch statistics definitions:
  * percentile rank). The complement is a share, so zero is told from nothing. */
-static void slow_stat(const struct plan_watch *w, char out[32])
+static void slow_stat(double limit_ms, char out[32])
 {
-	snprintf(out, 32, "PR(:%g)", (double)w->slow_ms / 1000);
+	snprintf(out, 32, "PR(:%g)", limit_ms / 1000);
 }
 
 static int dimensions(struct engine *en, char dim[3][128], struct err *e)
@@ -108,7 +108,7 @@ static int dimensions(struct engine *en, char dim[3][128], struct err *e)
 
 static const char *stat_of(const struct plan_watch *w, const struct reading *r, int i)
 {
-	return i == LATENCY ? w->latency_stat : i == SLOW ? r->slow : "Sum";
+	return i == LATENCY ? w->latency_stat : i == SLOW ? r->slow : i == SLOWER ? r->slower : "Sum";
 }
 
 static int queries(struct engine *en, struct reading *r, struct err *e)
@@ -122,7 +122,8 @@ static int queries(struct engine *en, struct reading *r, struct err *e)
 	r->own = plan_resolve(w->metrics, en->run->outputs, e);
 	if (!r->own)
 		return -1;
-	slow_stat(w, r->slow);
+	slow_stat(w->slow_ms, r->slow);
+	slow_stat(2.0 * w->slow_ms, r->slower);
 	r->own_from = mind_counts_slow(en) ? METRICS : SLOW;
 	for (int c = 0; c < 2; c++) {
 		for (int k = 0; k < (int)r->own_from; k++)
@@ -212,8 +213,10 @@ static bool take_point(const struct reading *r, enum judge_colour c, int64_t at,
 	p->count[JUDGE_ERRORS] = count_at(&s[ERRORS], at);
 	if (refused >= 0)
 		p->count[JUDGE_ERRORS] = fmax(p->count[JUDGE_ERRORS], 0) + refused;
-	if (r->own_from > SLOW)
+	if (r->own_from > SLOW) {
 		p->count[JUDGE_SLOW] = slow_at(&s[SLOW], at, p->requests);
+		p->slower = fmax(slow_at(&s[SLOWER], at, p->requests), 0);
+	}
 	for (size_t m = r->own_from; m < r->per_colour; m++)
 		p->count[JUDGE_SLOW + 1 + m - r->own_from] = count_at(&s[m], at);
 	p->latency = round(1e4 * value_at(&s[LATENCY], at, &there)) / 10;
@@ -334,7 +337,7 @@ static int past_queries(struct engine *en, struct past_reading *r, bool slow, st
 
 	if (dimensions(en, r->dim, e))
 		return -1;
-	slow_stat(&en->run->plan->watch, r->slow);
+	slow_stat(en->run->plan->watch.slow_ms, r->slow);
 	r->each = slow ? PAST_METRICS : P_SLOW;
 	for (size_t z = 0; z <= ZONES; z++)
 		for (size_t m = 0; m < r->each; m++)

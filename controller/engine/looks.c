@@ -57,10 +57,12 @@ json_t *looks_point_json(enum judge_colour c, const struct judge_point *p)
 	json_t *a = json_pack("[i,i,o,o]", (int)c, p->period, number(p->requests), number(p->latency));
 	int last = JUDGE_METRICS;
 
-	while (last > 1 && p->count[last - 1] < 0)
+	while (last > 1 && p->count[last - 1] < 0 && p->slower <= 0)
 		last--;
 	for (int m = 0; a && m < last; m++)
 		json_array_append_new(a, number(p->count[m]));
+	if (a && p->slower > 0)
+		json_array_append_new(a, number(p->slower));
 	return a;
 }
 
@@ -70,6 +72,7 @@ enum judge_colour looks_point(const json_t *a, struct judge_point *p)
 				   .latency = element(a, 3) };
 	for (int m = 0; m < JUDGE_METRICS; m++)
 		p->count[m] = element(a, 4 + (size_t)m);
+	p->slower = element(a, 4 + JUDGE_METRICS);
 	return element(a, 0) > 0 ? JUDGE_GREEN : JUDGE_BLUE;
 }
 

@@ -225,7 +225,7 @@ int64_t mind_sees_from(const struct engine *en)
 
 static bool same_point(const struct judge_point *a, const struct judge_point *b)
 {
-	if (a->period != b->period || a->requests != b->requests || a->latency != b->latency)
+	if (a->period != b->period || a->requests != b->requests || a->latency != b->latency || a->slower != b->slower)
 		return false;
 	for (int m = 0; m < JUDGE_METRICS; m++)
 		if (a->count[m] != b->count[m])

@@ -38,7 +38,7 @@ static bool may_promote(struct judge *j)
 static double next_weight(const struct judge *j, int now)
 {
 	const struct judge_tuning *t = &j->tune;
-	double excess = gate_excluded(&j->tune, j->gate.run, log(1 / t->beta));
+	double excess = gate_excluded(&j->tune, j->gate.run, log(1 / t->beta_auto));
 	double w = fmin(fmin(clamp(affordable_weight(j, t->harm_auto, excess), t->weight_min, 1), j->self.weight * t->growth), HALF);
 
 	if (j->self.since < t->dwell || j->last < now - j->self.since)

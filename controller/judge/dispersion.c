@@ -13,7 +13,12 @@
  * together, in which J is ten times as large. Both are unknown: every pair of a
  * grid is weighed by the likelihood of all splits, and what follows is a mean
  * over it. So one uneven minute says what one minute can say, and a history
- * without errors leaves what was thought before: clumps are rare. */
+ * without errors leaves what was thought before: clumps are rare.
+ *
+ * A clump is an event whose errors fall on one colour: c on average, geometric,
+ * so that it brings at least x with probability (1 - 1/c)^(x-1). When green
+ * alone fails, the mean of that over c bounds what its errors say; and what was
+ * seen of such events moves the weights of c, so that the next is no surprise. */
 #include "judge/parts.h"
 
 #include <math.h>
@@ -21,9 +26,8 @@
 #define BLOCK 10     /* periods */
 #define AVERAGED 1.4 /* a wandering ratio is averaged a little over a block */
 #define LARGE 5.0    /* clumps from here on: one of them in a minute looks like a fault */
-#define SINGLES 3.0  /* so many errors of one period are taken for as many events */
 
-#define CLUMPS 9
+#define CLUMPS JUDGE_CLUMPS
 #define WANDERS 9
 static const double clumps[CLUMPS] = { 1, 1.5, 2.2, 3.3, 5, 7.5, 11, 16, 25 };
 static const double wanders[WANDERS] = { 0, .002, .005, .01, .02, .04, .08, .15, .3 };
@@ -81,10 +85,22 @@ static bool may_be_large(double p[CLUMPS][WANDERS], double doubt)
 	return large > doubt;
 }
 
+/* Events of c errors on average: another error follows each with probability
+ * 1 - 1/c. A history shows large ones seldom, so they are feared to be larger. */
+static void fear_one_event(struct judge_clump *u, double p[CLUMPS][WANDERS], double times)
+{
+	u->one_event = times > 0;
+	for (int c = 1; c < CLUMPS && u->one_event; c++) {
+		for (int w = 0; w < WANDERS; w++)
+			u->chance[c] += p[c][w];
+		u->more[c] = log(1 - 1 / fmax(clumps[c] * times, 1));
+	}
+}
+
 static struct judge_dispersion posterior(const struct judge_history *h, const struct judge_tuning *t, int metric)
 {
 	double p[CLUMPS][WANDERS], clump = 0, wander = 0;
-	struct judge_dispersion d = { .unknown = { 1, 1 } };
+	struct judge_dispersion d = { .unknown = { .both = 1 } };
 
 	for (int c = 0; c < CLUMPS; c++)
 		for (int w = 0; w < WANDERS; w++)
@@ -101,6 +117,7 @@ static struct judge_dispersion posterior(const struct judge_history *h, const st
 	d.sure = fmin(surely(p, t->clump_sure), d.clump);
 	d.large = d.clump > 1 && may_be_large(p, t->clump_sure);
 	d.wander = t->wander_more * wander;
+	fear_one_event(&d.unknown, p, t->clump_alone);
 	return d;
 }
 
@@ -140,7 +157,7 @@ static struct judge_dispersion mean_squares(const struct judge_history *h, int m
 	double apart = fmax(ten.information - one.information, .5), slope = AVERAGED * fmax(ten.square - one.square, 0) / apart;
 	bool sure = slope > WANDER_SURE * sqrt(2.0 * BLOCK / JUDGE_HISTORY) * one.square / apart;
 	double extra = one.square - fmin(sure ? slope : 0, .3) * one.information - 1;
-	struct judge_dispersion d = { .unknown = { 1, 1 } };
+	struct judge_dispersion d = { .unknown = { .both = 1 } };
 
 	d.clump = d.sure = 1 + (extra > .5 ? extra : 0);
 	d.large = d.clump > 1;
@@ -166,15 +183,30 @@ struct judge_dispersion dispersion_of(const struct judge_history *h, const struc
 	struct judge_dispersion d = t->posterior > 0 ? posterior(h, t, metric) : mean_squares(h, metric);
 
 	if (in_company(h, metric) < t->clump_known)
-		d.unknown = (struct judge_clump){ .both = fmax(t->clump_unknown / d.clump, 1), .alone = t->clump_alone };
+		d.unknown.both = fmax(t->clump_unknown / d.clump, 1);
 	return d;
 }
 
-/* A clump is one event: it falls on one colour. Few errors in a period are
- * taken for as many events, else a fault's first ones would count for nothing. */
 double clump_doubt(const struct judge_clump *unknown, double blue, double green)
 {
-	if (blue > 0 && green > 0)
-		return unknown->both;
-	return green > SINGLES ? green / (SINGLES + (green - SINGLES) / unknown->alone) : 1;
+	return blue > 0 && green > 0 ? unknown->both : 1;
+}
+
+double clump_surprise(const struct judge_clump *unknown, double errors)
+{
+	double chance = 0;
+
+	for (int c = 1; c < CLUMPS; c++)
+		chance += unknown->chance[c] * exp(unknown->more[c] * (errors - 1));
+	return -log(chance);
+}
+
+void clump_seen(struct judge_clump *unknown, double errors)
+{
+	double total = 0;
+
+	for (int c = 1; c < CLUMPS; c++)
+		total += unknown->chance[c] * exp(unknown->more[c] * (errors - 1));
+	for (int c = 1; c < CLUMPS && total > 0; c++)
+		unknown->chance[c] *= exp(unknown->more[c] * (errors - 1)) / total;
 }

@@ -138,17 +138,24 @@ void exclude_start(struct judge_exclude *x, double usual, double ratio, const do
 		memcpy(x->worse[d], x->same, sizeof x->same);
 }
 
+static double green_half(const struct judge_pair *p, struct judge_odds one)
+{
+	double failed = p->count[JUDGE_GREEN], served = p->requests[JUDGE_GREEN] - failed;
+
+	if (p->known[JUDGE_GREEN] == PAIR_MISSING) /* none, or late */
+		return log(PAIR_LATE + (1 - PAIR_LATE) * exp(served * one.serves));
+	return failed * one.fails + served * one.serves;
+}
+
 /* What each level makes of a period, relative to `most` and bounded: what is
  * beyond is excluded, or believed, whatever comes later. Where two neighbouring
  * excess rates ask for the same, `as` and `before`, it is there already. */
 static void factors(double *factor, const struct judge_exclude *x, const double *blue, const struct judge_odds *as,
 		    const struct judge_odds *before, const struct judge_pair *p, double most)
 {
-	double failed = p->count[JUDGE_GREEN], served = p->requests[JUDGE_GREEN] - failed;
-
 	for (int i = 0; i < x->levels; i++)
 		if (!before || as[i].fails != before[i].fails)
-			factor[i] = exp(clamp(blue[i] + failed * as[i].fails + served * as[i].serves - most, NEGLIGIBLE, -NEGLIGIBLE));
+			factor[i] = exp(clamp(blue[i] + green_half(p, as[i]) - most, NEGLIGIBLE, -NEGLIGIBLE));
 }
 
 /* Log probability of the period, relative to the factors' `most`; `a` follows it. */

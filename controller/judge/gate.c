@@ -92,6 +92,8 @@ static void at_level(const struct judge_gate *g, const struct judge_tuning *t, c
 		double bad = alternative(t, usual, excess[i]);
 
 		against[i] = burst ? burst_log(p, t->excess_ratio) : failed * log(usual / bad) + served * log((1 - usual) / (1 - bad));
+		if (p->known[JUDGE_GREEN] == PAIR_MISSING) /* none, or late */
+			against[i] = fmin(against[i], -log(PAIR_LATE));
 	}
 }
 
@@ -103,13 +105,13 @@ static double add(const struct judge_gate *g, const struct judge_tuning *t, bool
 
 	if (most > 0)
 		l = fmax(l, -most);
-	return clamp(evidence + l, t->gate_floor, log(1 / fmin(t->beta, t->beta_last)) + HEAD);
+	return clamp(evidence + l, t->gate_floor, log(1 / fmin(fmin(t->beta, t->beta_look), t->beta_last)) + HEAD);
 }
 
 void gate_update(struct judge_gate *g, const struct judge_tuning *t, const struct judge_pair *p, double traffic, int period)
 {
 	double run[JUDGE_GATES], stage[JUDGE_GATES];
-	bool burst = is_burst(g, t, p), alone = p->requests[JUDGE_BLUE] <= 0;
+	bool burst = is_burst(g, t, p), unseen = p->known[JUDGE_BLUE] == PAIR_UNSEEN, alone = p->requests[JUDGE_BLUE] <= 0 && !unseen;
 	int step = t->fine > 0 ? 1 : 2;
 
 	follow_blue(g, t, p, traffic);

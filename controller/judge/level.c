@@ -9,6 +9,12 @@
  * power than the split where blue has few errors, and trusts more: that the
  * level behaves as the filter thinks. So it gets half of the errors' budget.
  *
+ * What green shows before blue's half of a minute is there may be an incident of
+ * both, but for the very minute in which green begins: one a week falls there
+ * once in ten thousand runs. And where green alone fails, all its errors but
+ * three may be one event (dispersion.c), so "as blue" is never less likely than
+ * that.
+ *
  * Filter: forward recursion of a hidden Markov model (Baum & Petrie,
  * Statistical inference for probabilistic functions of finite state Markov
  * chains, 1966). */
@@ -21,13 +27,13 @@
 #define HIGHEST .95
 #define JUMP .01        /* a period: the level goes anywhere */
 #define BACK .05        /* ... to the usual */
+#define JUMP_FIRST 1e-4 /* the same in the very period in which green begins: an incident of both does, too, if there is one a week */
+#define BACK_FIRST .01
 #define WALK .2         /* ... a step up or down the grid */
 #define BROAD_FROM 3e-4 /* an incident is at least this bad */
 #define COUNT_CAP 20.0  /* errors of a period that count in full: more only say the same again */
 #define RATIO 2.0
 #define WORST .995
-#define CLUMP_CAP 2.0
-#define LATE .1         /* share of error counts that CloudWatch shows after the requests they belong to */
 #define NEGLIGIBLE (-690) /* exp() of less is less than 1e-299 */
 #define IMPOSSIBLE 1e-280   /* likelihood of "as blue" from which on it is only kept above 0 */
 #define OVERWHELMING 1e30   /* evidence of one level and excess: more says nothing more */
@@ -90,7 +96,7 @@ static double sum_of(const double *a)
 /* One period on. What would leave the grid stays at its edge. */
 static void advance(const struct judge_level *l, double *a)
 {
-	const double stay = 1 - JUMP - BACK, total = sum_of(a);
+	const double stay = 1 - l->leaves, total = sum_of(a);
 	double was[JUDGE_LEVELS + 2];
 
 	memcpy(was + 1, a, JUDGE_LEVELS * sizeof *a);
@@ -98,6 +104,14 @@ static void advance(const struct judge_level *l, double *a)
 	was[JUDGE_LEVELS + 1] = a[JUDGE_LEVELS - 1];
 	for (int g = 0; g < JUDGE_LEVELS; g++)
 		a[g] = stay * ((1 - WALK) * was[g + 1] + WALK / 2 * (was[g] + was[g + 2])) + total * l->drift[g];
+}
+
+/* How often the level leaves, and where it goes. */
+static void move_by(struct judge_level *l, double jump, double back)
+{
+	l->leaves = jump + back;
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		l->drift[g] = jump * grid.broad[g] + back * l->usual[g];
 }
 
 /* Adds the posterior of one block of history to `sum`. */
@@ -162,13 +176,17 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 	for (int g = 0; g < JUDGE_LEVELS; g++)
 		l->same[g] = l->usual[g] = .97 * l->usual[g] + .03 / JUDGE_LEVELS;
 	for (int g = 0; g < JUDGE_LEVELS; g++)
-		l->drift[g] = JUMP * grid.broad[g] + BACK * l->usual[g];
+		l->rate += l->usual[g] * grid.p[g];
+	move_by(l, JUMP, BACK);
 	l->excesses = all ? JUDGE_EXCESSES : REFERENCE_EXCESSES;
 	l->power = 1 / d->clump;
-	l->cap = d->large ? CLUMP_CAP : INFINITY;
+	l->wander = all ? d->wander : 0;
+	l->cap = d->large ? CLUMP_MOST : INFINITY;
 	l->unknown = d->unknown;
 	for (int i = n > RECENT && all ? n - RECENT : n; i < n; i++)
 		follow(l, requests[i], errors[i]);
+	if (all)
+		move_by(l, JUMP_FIRST, BACK_FIRST);
 }
 
 /* Of one period, under "as blue" and under each excess, at each level: logarithms. */
@@ -189,7 +207,7 @@ static void add_half(double *row, const struct judge_level *l, const struct judg
 			row[g] += power * (x * log_p[g] + (n - x) * log_q[g]);
 	if (p->known[c] == PAIR_MISSING)
 		for (int g = 0; g < JUDGE_LEVELS; g++)
-			row[g] += l->power * (n * log_q[g] < NEGLIGIBLE ? log(LATE) : log(LATE + (1 - LATE) * exp(n * log_q[g])));
+			row[g] += l->power * (n * log_q[g] < NEGLIGIBLE ? log(PAIR_LATE) : log(PAIR_LATE + (1 - PAIR_LATE) * exp(n * log_q[g])));
 }
 
 static double known_count(const struct judge_pair *p, enum judge_colour c)
@@ -216,23 +234,61 @@ static double most_of(const double *row, double most)
 	return most;
 }
 
+/* The information that green's errors have of the ratio, as far as blue's rate is known. */
+static double information(const struct judge_level *l, const struct judge_pair *p)
+{
+	double n = p->requests[JUDGE_GREEN], blue = p->requests[JUDGE_BLUE];
+
+	if (blue <= 0)
+		return n * l->rate;
+	return n * blue / (n + blue) * (p->known[JUDGE_BLUE] == PAIR_KNOWN ? p->count[JUDGE_BLUE] / blue : l->rate);
+}
+
+/* The power of a period's likelihood: less for clumps, for a ratio that wanders (as in split.c), and for more errors
+ * than say anything new. */
+static double power_of(const struct judge_level *l, const struct judge_pair *p, double failed)
+{
+	return l->power * fmin(1, COUNT_CAP / fmax(failed, 1)) / (1 + l->wander * l->power * information(l, p));
+}
+
+static double log_choose(double n, double k) { return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1); }
+
+/* Green's errors, where blue has none, as three events, of which one brings all
+ * others: the likelihood of "as blue" is at least that. */
+static void one_event(double *same, const struct judge_level *l, const double *blue, double n, double x, double power)
+{
+	double ways = log_choose(n, CLUMP_SINGLES) - log_choose(n, x), surprise = clump_surprise(&l->unknown, x - CLUMP_SINGLES + 1);
+
+	for (int g = 0; g < JUDGE_LEVELS; g++) {
+		double events = CLUMP_SINGLES * grid.log_p[g] + (n - CLUMP_SINGLES) * grid.log_q[g];
+
+		same[g] = fmax(same[g], blue[g] + power * (events + ways) - surprise);
+	}
+}
+
+static bool may_be_one_event(const struct judge_level *l, const struct judge_pair *p)
+{
+	return l->unknown.one_event && known_count(p, JUDGE_GREEN) > CLUMP_SINGLES && known_count(p, JUDGE_BLUE) <= 0;
+}
+
 static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p)
 {
 	double failed[2] = { known_count(p, JUDGE_BLUE), known_count(p, JUDGE_GREEN) }, blue[JUDGE_LEVELS] = { 0 };
 	double doubt = clump_doubt(&l->unknown, failed[JUDGE_BLUE], failed[JUDGE_GREEN]);
-	double power = l->power * fmin(1, COUNT_CAP / fmax(failed[JUDGE_BLUE] + failed[JUDGE_GREEN], 1));
-	bool both = failed[JUDGE_BLUE] > 0 && doubt > 1;
+	double power = power_of(l, p, failed[JUDGE_BLUE] + failed[JUDGE_GREEN]), most = doubt > 1 ? CLUMP_MOST : l->cap;
+	bool event = may_be_one_event(l, p);
 
-	if (!both)
-		power = fmin(power, l->power / doubt);
 	add_half(blue, l, p, JUDGE_BLUE, power, grid.log_p, grid.log_q);
 	memcpy(k->same, blue, sizeof blue);
 	add_half(k->same, l, p, JUDGE_GREEN, power, grid.log_p, grid.log_q);
+	if (event)
+		one_event(k->same, l, blue, p->requests[JUDGE_GREEN], failed[JUDGE_GREEN], power);
 	k->most = most_of(k->same, -INFINITY);
 	for (int d = 0; d < l->excesses; d++) {
 		memcpy(k->worse[d], blue, sizeof blue);
 		add_half(k->worse[d], l, p, JUDGE_GREEN, power, grid.log_wp[d], grid.log_wq[d]);
-		cap(k->worse[d], k->same, both ? doubt : 1, both ? CLUMP_CAP : l->cap);
+		if (!event)
+			cap(k->worse[d], k->same, doubt, most);
 		k->most = most_of(k->worse[d], k->most);
 	}
 }
@@ -252,6 +308,15 @@ static void scale(double *a, double total)
 
 		a[g] = v < OVERWHELMING ? v : OVERWHELMING;
 	}
+}
+
+/* From the first period whose errors of green were seen, an incident may begin at any time. */
+static void begin(struct judge_level *l, const struct judge_pair *p)
+{
+	if (l->begun || p->known[JUDGE_GREEN] != PAIR_KNOWN || p->requests[JUDGE_GREEN] <= 0)
+		return;
+	l->begun = true;
+	move_by(l, JUMP, BACK);
 }
 
 void level_update(struct judge_level *l, const struct judge_pair *p, double onset, double left)
@@ -278,4 +343,7 @@ void level_update(struct judge_level *l, const struct judge_pair *p, double onse
 		evidence += sum_of(l->worse[d]);
 	}
 	l->log_e = log(evidence + left);
+	if (may_be_one_event(l, p))
+		clump_seen(&l->unknown, p->count[JUDGE_GREEN] - CLUMP_SINGLES + 1);
+	begin(l, p);
 }

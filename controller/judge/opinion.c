@@ -238,6 +238,15 @@ static void hold_cold(const struct opinion *o, struct verdict *v)
 		    "it keeps its share until it is seen warm", numbers);
 }
 
+static void hold_slow(const struct opinion *o, struct verdict *v)
+{
+	char numbers[160];
+
+	say_counts(o->judge, JUDGE_SLOW, numbers, sizeof numbers);
+	verdict_say(v, VERDICT_HOLD, "slow", "green's slow answers (%s) are, by themselves, evidence of %.3g against it: it "
+		    "keeps its share until that is clear", numbers, evidence_said(o->answer->log_slow));
+}
+
 static void hold(const struct opinion *o, struct verdict *v)
 {
 	const struct judge_answer *a = o->answer;
@@ -247,6 +256,8 @@ static void hold(const struct opinion *o, struct verdict *v)
 	say_loudest(o, v, what, sizeof what);
 	if (a->cold)
 		hold_cold(o, v);
+	else if (a->slow)
+		hold_slow(o, v);
 	else if (a->suspicious)
 		verdict_say(v, VERDICT_HOLD, "suspicion", "evidence %.3g against green (the limit is %.3g), most of all %s: "
 			    "it keeps its share until that is clear", evidence_said(v->log_e), exp(v->log_limit), what);

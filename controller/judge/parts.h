@@ -8,6 +8,7 @@
 double log_sum(double a, double b);
 double clamp(double v, double low, double high);
 
+#define PAIR_LATE .1 /* share of error counts that CloudWatch shows after the requests they belong to */
 /* One period as both colours show it, of one metric. */
 struct judge_pair {
 	double requests[2], count[2]; /* by colour */
@@ -22,13 +23,20 @@ struct judge_dispersion {
 	bool large;
 	struct judge_clump unknown;
 };
+#define CLUMP_SINGLES 3.0 /* so many errors of one period are taken for as many events */
+#define CLUMP_MOST 2.0    /* log evidence that one period may add when errors come in large clumps */
 /* What divides the evidence of a period with so many errors, >= 1. */
 double clump_doubt(const struct judge_clump *unknown, double blue, double green);
+/* -log of the chance that an event brings at least so many errors. */
+double clump_surprise(const struct judge_clump *unknown, double errors);
+/* Such an event was seen, or may have been: the next is the less a surprise. */
+void clump_seen(struct judge_clump *unknown, double errors);
 
 /* The mass that falls on "the fault began in this period". */
 double hazard_spend(struct judge_hazard *h, double weight);
 
-void split_start(struct judge_split *s, const struct judge_dispersion *d, double slight);
+enum split_prior { SPLIT_ANY, SPLIT_SPEED, SPLIT_PRIORS }; /* what ratios are expected: of slow requests smaller ones */
+void split_start(struct judge_split *s, const struct judge_dispersion *d, enum split_prior kind, double slight);
 /* The same for a fault that is there from the first period on, or not at all: no onset follows. */
 struct judge_split split_begun(const struct judge_split *s);
 /* Before the first period: half of the prior mass goes where an earlier time, `seen`, has put it. */

@@ -148,6 +148,8 @@ static int on_obs(struct protocol *p, const json_t *o, struct buf *out, struct e
 	    take(o, "errors", 0, MOST, &in.count[JUDGE_ERRORS], e) || take(o, "slow", 0, MOST, &in.count[JUDGE_SLOW], e) ||
 	    take(o, percentile_of(&p->tune), 0, MOST, &in.latency, e))
 		return -1;
+	if (take(o, "slower", 0, MOST, &in.slower, e))
+		return -1;
 	in.period = (int)period;
 	at = &p->pending[c][in.period % JUDGE_RING];
 	if (at->period > in.period)

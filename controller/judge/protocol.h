@@ -4,14 +4,16 @@
  *
  *   {"type":"start","stages":[{"weight":0.01},...],"adaptive":false,"slow_threshold_ms":306}
  *   {"type":"history","colour":"blue","period":-180,"requests":n,"errors":x,"slow":s,"az":[[n,x,s],...]}
- *   {"type":"obs","colour":"blue"|"green","period":k,"requests":n,"errors":x,"slow":s,"p50":..,"p90":..,"p99":..}
+ *   {"type":"obs","colour":"blue"|"green","period":k,"requests":n,"errors":x,"slow":s,"slower":z,
+ *    "p50":..,"p90":..,"p99":..}
  *   {"type":"tick","now":t,"stage":i,"weight":w}
  *
  * Time is in periods. "errors" is left out where CloudWatch has no datapoint;
  * the first of "az" is one of blue's zones, and without it blue is taken for as
  * noisy as chance alone. Latency is judged by the requests slower than a limit
  * where the start names the limit or the history counts them, else by the
- * percentile nearest to the setting `quantile`. To each tick answers one line:
+ * percentile nearest to the setting `quantile`. "slower" are those of "slow" that
+ * took more than twice the limit; it may be left out. To each tick answers one line:
  *
  *   {"verdict":"continue"|"hold"|"rollback","reason":"...","log_e":...,"limit":...,
  *    "log_e_split":..,"log_e_level":..,"log_e_slow":..,"log_e_latency":..,

@@ -17,22 +17,20 @@
 #define UNSEEABLE .4       /* an excess that large is the catastrophic rule's */
 #define STILL_COLD .8      /* prior mass of "slow from the first warm period on" when green was slow before */
 #define COLD_LOOKS 3       /* periods that show whether a slow green got warm */
-#define NOISY 2.5          /* healthy groups that differ by more are not compared by level */
 
 static void start_parts(struct judge *j, const struct judge_history *h)
 {
 	struct judge_dispersion d = dispersion_of(h, &j->tune, JUDGE_ERRORS);
 
-	split_start(&j->split[JUDGE_ERRORS], &d, j->tune.slight);
+	split_start(&j->split[JUDGE_ERRORS], &d, SPLIT_ANY, j->tune.slight);
 	gate_start(&j->gate, &j->tune, h, j->traffic, d.sure);
 	level_start(&j->level, h->requests, h->count[JUDGE_ERRORS], JUDGE_HISTORY, &d, j->tune.early > 0);
-	j->noisy = j->split[JUDGE_ERRORS].ratio_min > NOISY;
 	d = dispersion_of(h, &j->tune, JUDGE_SLOW);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
-		split_start(&j->split[m], &d, j->tune.slight);
-	j->cold = split_begun(&j->split[JUDGE_SLOW]);
+		split_start(&j->split[m], &d, m == JUDGE_SLOW && j->tune.speed > 0 ? SPLIT_SPEED : SPLIT_ANY, j->tune.slight);
+	j->cold = j->hot = split_begun(&j->split[JUDGE_SLOW]);
 	bet_start(&j->bet);
-	split_start(&j->split_probes, &(struct judge_dispersion){ .clump = 1, .unknown = { 1, 1 } }, 0);
+	split_start(&j->split_probes, &(struct judge_dispersion){ .clump = 1, .unknown = { .both = 1 } }, SPLIT_ANY, 0);
 }
 
 void judge_start(struct judge *j, const struct judge_tuning *t, const struct judge_stages *s,
@@ -81,6 +79,8 @@ void judge_see(struct judge *j, enum judge_colour c, int now, const struct judge
 	}
 	p->requests = bounded(in->requests, 1e12);
 	p->latency = bounded(in->latency, 1e12);
+	if (in->slower > 0)
+		p->slower = bounded(in->slower, p->requests);
 	for (int m = 0; m < JUDGE_METRICS; m++)
 		if (watched(j, m) && in->count[m] >= 0)
 			p->count[m] = bounded(in->count[m], p->requests);
@@ -168,12 +168,19 @@ static void judge_speed(struct judge *j, int period, const struct judge_point *b
 	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard_speed.left);
 }
 
+/* Cold caches make answers slow, and not slower than `twice`: if no answer of green's
+ * took more than twice the time that its request takes of blue, those above twice
+ * the limit are a part of what would be blue's above the limit. */
 static void judge_cold(struct judge *j, const struct judge_point *blue, const struct judge_point *green)
 {
 	struct judge_pair p = pair_of(blue, green, JUDGE_SLOW);
 
-	if (watched(j, JUDGE_SLOW))
-		split_update(&j->cold, &p, 0, 0);
+	if (!watched(j, JUDGE_SLOW))
+		return;
+	split_update(&j->cold, &p, 0, 0);
+	p.count[JUDGE_GREEN] = green->slower;
+	if (blue)
+		split_update(&j->hot, &p, 0, 0);
 }
 
 /* What needs no second look: slow requests and what a plan names come with the requests. */
@@ -264,17 +271,29 @@ static double look_ahead(const struct judge *j, int now)
 	return level.log_e;
 }
 
+/* Slow requests since caches are warm, and those that no cold cache explains. */
+static double slow_evidence(const struct judge *j)
+{
+	return log_sum(j->split[JUDGE_SLOW].log_e + log(1 - j->tune.hot), j->hot.log_e + log(j->tune.hot));
+}
+
+/* The published candidate compares by level only groups that are much alike. */
+static bool compares_levels(const struct judge *j)
+{
+	return j->tune.noisy <= 0 || j->split[JUDGE_ERRORS].ratio_min <= j->tune.noisy;
+}
+
 /* Errors have their share; what else is watched divides the rest. */
 static void combine(struct judge *j, double level)
 {
 	double split = j->split[JUDGE_ERRORS].log_e;
 	double others = __builtin_popcount(j->metrics) - 1, rest = log((1 - j->tune.error_share) / fmax(others, 1));
 
-	j->log_errors = j->noisy ? split : log_sum(split + log(1 - j->tune.level_share), level + log(j->tune.level_share));
+	j->log_errors = !compares_levels(j) ? split : log_sum(split + log(1 - j->tune.level_share), level + log(j->tune.level_share));
 	j->log_e = j->log_errors + (others > 0 ? log(j->tune.error_share) : 0);
 	for (int m = JUDGE_SLOW; m < JUDGE_METRICS; m++)
 		if (watched(j, m))
-			j->log_e = log_sum(j->log_e, j->split[m].log_e + rest);
+			j->log_e = log_sum(j->log_e, (m == JUDGE_SLOW ? slow_evidence(j) : j->split[m].log_e) + rest);
 	if (watched(j, JUDGE_LATENCY))
 		j->log_e = log_sum(j->log_e, j->bet.log_e + rest);
 	if (watched(j, JUDGE_PROBES))
@@ -323,33 +342,69 @@ struct need {
 	double excess, sure;
 };
 
-/* What the next stage could not afford until it is seen there; and, before the
- * last request of blue is given away, most of what the last stage could not see
- * without it. */
+/* Excess rate that the next stage could not afford until it is seen there. */
+static double unaffordable(const struct judge *j, double next)
+{
+	const struct judge_tuning *t = &j->tune;
+
+	return t->harm / (j->traffic * next * t->react);
+}
+
+/* Who has waited long in a stage wants to go on: how much more it may cost. */
+static double hurry(const struct judge *j)
+{
+	double waited = j->tune.hurry > 0 ? (j->polled - j->gate.stage_from) / j->tune.hurry : 0;
+
+	return waited > 1 ? waited * waited : 1;
+}
+
+/* What the next stage could not afford; and, before the last request of blue is
+ * given away, most of what the last stage could not see without it. */
 static struct need stage_need(struct judge *j)
 {
 	const struct judge_tuning *t = &j->tune;
-	struct need n = { 0, log(1 / t->beta) };
-	double next, last;
+	double next, excess, last;
 
 	if (j->stage >= j->stages.n - 1)
 		return (struct need){ judge_asks(j), log(1 / t->beta_last) };
 	next = j->stages.weight[j->stage + 1];
-	n.excess = fmax(t->harm / (j->traffic * next * t->react), gate_smallest());
-	last = t->last_look * judge_affordable(j, j->stages.weight[j->stage]);
-	if (next >= 1 && last > 0 && last < n.excess)
-		return (struct need){ fmax(last, gate_smallest()), log(1 / t->beta_last) };
-	return n;
+	excess = fmax(unaffordable(j, next), gate_smallest());
+	last = fmax(t->last_look * judge_affordable(j, j->stages.weight[j->stage]), gate_smallest());
+	if (next < 1 || t->last_look <= 0)
+		return (struct need){ excess * hurry(j), log(1 / t->beta) };
+	return (struct need){ last, log(1 / t->beta_look) };
+}
+
+/* The gate as it will be, by the periods that show green and are not final, but
+ * for the newest: an error count of blue's that may still come is left out with
+ * its requests. */
+static struct judge_gate gate_ahead(const struct judge *j)
+{
+	struct judge_gate gate = j->gate;
+
+	for (int k = oldest(j, j->polled); k < j->polled - 1 && j->tune.ahead > 0; k++) {
+		const struct judge_point *green = point_of(j, JUDGE_GREEN, k), *blue = point_of(j, JUDGE_BLUE, k);
+		struct judge_pair p = { 0 };
+
+		if (j->done[k % JUDGE_RING] || !green)
+			continue;
+		known_half(&p, JUDGE_GREEN, green);
+		if (blue || j->weight[k % JUDGE_RING] < 1)
+			known_half(&p, JUDGE_BLUE, blue && blue->count[JUDGE_ERRORS] >= 0 ? blue : NULL);
+		gate_update(&gate, &j->tune, &p, j->traffic, k);
+	}
+	return gate;
 }
 
 /* A stage of the plan: is it left? */
 static void stage_poll(struct judge *j, struct judge_answer *a)
 {
 	struct need n = stage_need(j);
-	double here = gate_excluded(&j->tune, j->gate.stage, n.sure);
+	struct judge_gate gate = gate_ahead(j);
+	double here = gate_excluded(&j->tune, gate.stage, n.sure);
 
 	a->need = n.excess < UNSEEABLE ? n.excess : 0;
-	a->excess = gate_excluded(&j->tune, j->gate.run, n.sure);
+	a->excess = gate_excluded(&j->tune, gate.run, n.sure);
 	if (a->need > 0 && a->excess > a->need)
 		say(a, "excess error rate up to %.2g not excluded, need %.2g", a->excess, a->need);
 	else if (a->need > 0 && j->stage >= j->stages.n - 1 && here > j->tune.lax * n.excess)
@@ -364,7 +419,7 @@ static bool worth_looking(const struct judge *j, int now)
 		const struct judge_point *green = point_of(j, JUDGE_GREEN, k);
 
 		if (!j->done[k % JUDGE_RING] && green && green->count[JUDGE_ERRORS] > 0)
-			return j->tune.early > 0 && !j->noisy;
+			return j->tune.early > 0;
 	}
 	return false;
 }
@@ -383,7 +438,8 @@ static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 	a->excess = gate_excluded(&j->tune, j->gate.run, log(1 / j->tune.beta));
 	a->stale = now - j->last > STALE_AFTER && j->unseen > STALE_REQUESTS;
 	a->cold = j->log_e <= log(suspect) && is_cold(j);
-	a->suspicious = j->log_e > log(suspect) || a->cold;
+	a->slow = j->log_e <= log(suspect) && !a->cold && !alone && j->split[JUDGE_SLOW].log_e > log(j->tune.suspect_slow);
+	a->suspicious = j->log_e > log(suspect) || a->cold || a->slow;
 }
 
 static void take_weight(struct judge *j, int now, double weight)
@@ -414,6 +470,8 @@ void judge_poll(struct judge *j, int now, int stage, double weight, struct judge
 		say(a, "no datapoints of green");
 	if (a->cold)
 		say(a, "slow while its caches were cold, and not seen warm yet");
+	else if (a->slow)
+		say(a, "slow requests, by themselves E=%.3g", exp(fmin(a->log_slow, 300)));
 	else if (a->suspicious)
 		say(a, "suspicion E=%.3g", exp(fmin(a->log_e, 300)));
 	if (j->stages.automatic)

@@ -25,7 +25,7 @@
 enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 
 #define JUDGE_STAGES 64
-#define JUDGE_RING 64     /* periods remembered until they are final */
+#define JUDGE_RING 48     /* periods remembered until they are final */
 #define JUDGE_METRICS 8   /* what is counted per request: 0 errors, 1 slow ones, then what a plan names */
 #define JUDGE_ERRORS 0
 #define JUDGE_SLOW 1
@@ -41,13 +41,14 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 /* What may be changed: all of it numbers, so that a table (tuning.c) names,
  * bounds and explains each. Counts and times are in requests and periods. */
 struct judge_tuning {
-	double alpha, beta, beta_last, harm, harm_auto, harm_first, react, observe, error_share, level_share, suspect, suspect_last;
+	double alpha, beta, beta_auto, beta_look, beta_last, harm, hurry, harm_auto, harm_first, react, observe;
+	double error_share, level_share, suspect, suspect_last, suspect_slow;
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
 	double gate_floor, gate_cap, cap_alone, burst, excess_ratio, level_low, level_high, level_prior, fine, joint;
 	double lax, last_look, visible, visible_auto, gross, patience, firm, warm;
 	double posterior, clump_prior, clump_slack, clump_more, clump_sure, clump_unknown, clump_alone, clump_known;
-	double wander_prior, wander_more, slight;
-	double early, window;
+	double wander_prior, wander_more, noisy, slight, speed, hot;
+	double early, ahead, window;
 	double growth, weight_min, hold_back, half, dwell, bake, stuck, retreat;
 	double quantile;
 };
@@ -84,11 +85,14 @@ struct judge_hazard {
 	unsigned n;
 };
 
-/* Clumping of errors that history has too few of to show: what divides the
- * evidence of a period in which both colours fail, and how many errors may be
- * one event where green alone does. 1 and 1: nothing is feared. */
+/* Clumping of errors that blue's history does not rule out. Where both colours
+ * fail, `both` divides what a period says; 1: nothing is feared. Where green
+ * alone fails, all its errors may be one event: the law of the size of events,
+ * chance[i] for "one more error follows with log probability more[i]". */
+#define JUDGE_CLUMPS 9
 struct judge_clump {
-	double both, alone;
+	bool one_event; /* is feared */
+	double both, chance[JUDGE_CLUMPS], more[JUDGE_CLUMPS];
 };
 
 /* E-process of the split of a count between the colours, given its total.
@@ -111,11 +115,13 @@ struct judge_bet {
 /* E-process that knows blue's level. See level.c. */
 struct judge_level {
 	double usual[JUDGE_LEVELS];  /* long-run law of the level, from history */
-	double drift[JUDGE_LEVELS];  /* where it goes to in a period, other than a step */
+	double leaves, drift[JUDGE_LEVELS]; /* in a period, other than a step: with what probability, and where it goes to */
+	bool begun;                  /* green's errors were seen */
 	double same[JUDGE_LEVELS];   /* posterior of the level while green is as blue */
 	double worse[JUDGE_EXCESSES][JUDGE_LEVELS]; /* joint with "green is worse since some onset", relative to `same` */
 	int excesses;                /* how many of the excess rates are in use */
 	double power, cap;           /* of the likelihood, for clumped errors */
+	double rate, wander;         /* blue's usual error rate; variance of the log ratio of healthy groups */
 	struct judge_clump unknown;
 	double log_e;
 };
@@ -145,6 +151,7 @@ struct judge_point { /* one period of one colour */
 	int period, seen;               /* seen: poll at which it was first visible; period -1: empty */
 	double requests;
 	double count[JUDGE_METRICS];    /* negative: no datapoint */
+	double slower;                  /* of the slow ones, slower than twice the limit; not above 0: none, or not known */
 	double latency;                 /* the percentile, any unit; not above 0: none */
 };
 
@@ -173,8 +180,8 @@ struct judge {
 	struct judge_split split_probes;
 	struct judge_probes probes, probes_new; /* all; those of the last call */
 	struct judge_split cold;        /* slow requests of the periods that are forgiven: reason to wait, none to go back */
+	struct judge_split hot;         /* ... of green's only those that took twice as long: no cold cache is that slow */
 	struct judge_level level;
-	bool noisy;                     /* healthy groups differ too much for the level to be compared */
 	struct judge_gate gate;
 	struct judge_auto self;
 	double traffic;                 /* requests of both colours a period */
@@ -196,6 +203,7 @@ struct judge_answer {
 	double need;        /* what this stage must exclude before it is left; 0: nothing */
 	bool suspicious, stale;
 	bool cold;          /* suspicious for nothing but slowness while its caches were cold */
+	bool slow;          /* ... but slowness, by itself, while blue has traffic */
 	char reason[240];
 };
 

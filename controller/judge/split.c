@@ -22,21 +22,23 @@
 
 #define SLIGHT 0 /* of these ratios: asked for where groups are known to be that alike */
 static const double ratio[JUDGE_RATIOS] = { 1.3, 2, 2.6, 4, 7, 15, 40, 150, 1000, 1e5 };
-static const double prior[JUDGE_RATIOS] = { 0, .28, .12, .16, .12, .10, .08, .06, .04, .04 };
+static const double prior[SPLIT_PRIORS][JUDGE_RATIOS] = {
+	{ 0, .28, .12, .16, .12, .10, .08, .06, .04, .04 },
+	{ 0, .2, .22, .26, .18, .08, .03, .02, .01, 0 },
+};
 
 #define WANDER_SDS 4.5    /* ratios closer to 1 than this many deviations are left out */
 #define WANDER_MOST 4.0   /* ... up to exp(4) */
 #define RATIO_KEPT 100    /* ratios from here on are always asked for */
-#define CLUMP_CAP 2.0     /* log evidence one period may add when errors come in clumps */
 
-void split_start(struct judge_split *s, const struct judge_dispersion *d, double slight)
+void split_start(struct judge_split *s, const struct judge_dispersion *d, enum split_prior kind, double slight)
 {
 	double total = 0;
 
 	*s = (struct judge_split){ .clump = d->clump, .capped = d->large, .wander = d->wander, .unknown = d->unknown };
 	s->ratio_min = exp(fmin(WANDER_SDS * sqrt(d->wander), WANDER_MOST));
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
-		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? (i == SLIGHT ? slight : prior[i]) : 0;
+		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? (i == SLIGHT ? slight : prior[kind][i]) : 0;
 		s->log_ratio[i] = -INFINITY;
 		total += s->prior[i];
 	}
@@ -59,22 +61,39 @@ void split_expect(struct judge_split *s, const struct judge_split *seen)
 		s->prior[i] = (s->prior[i] + exp(seen->log_ratio[i] - seen->log_e)) / 2;
 }
 
+/* A clump is one event: it falls on one colour. Where green alone fails, its
+ * errors say no more than three single ones, or than one that is a surprise by
+ * how many errors it brings; `single`: what an error of green says. */
+static double most_alone(const struct judge_split *s, double green, double single)
+{
+	double event = s->unknown.one_event ? single + clump_surprise(&s->unknown, green) : -INFINITY;
+	double most = s->unknown.one_event && green > CLUMP_SINGLES ? fmax(CLUMP_SINGLES * single, event) : INFINITY;
+
+	return s->capped ? fmin(most, fmax(CLUMP_MOST, event)) : most;
+}
+
+/* Where both fail, clumps that history has too few errors to show are feared. */
+static double most_together(const struct judge_split *s, double doubt, double l)
+{
+	return s->capped || doubt > 1 ? fmin(l / doubt, CLUMP_MOST) : l;
+}
+
 void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left)
 {
 	double green = p->count[JUDGE_GREEN], total = green + p->count[JUDGE_BLUE];
 	double share = p->requests[JUDGE_GREEN] / fmax(p->requests[JUDGE_GREEN] + p->requests[JUDGE_BLUE], 1);
 	double divisor = s->clump + s->wander * total * share * (1 - share);
 	double doubt = clump_doubt(&s->unknown, p->count[JUDGE_BLUE], green), sum = log(left);
-	bool capped = s->capped || (doubt > 1 && green < total);
 
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
-		double l = (green * log(ratio[i]) - total * log(ratio[i] * share + 1 - share)) / divisor;
+		double fails = log(ratio[i]) / divisor, any = log(ratio[i] * share + 1 - share) / divisor;
+		double l = green * fails - total * any;
 
-		l = fmin(l, l / doubt);
-		if (capped)
-			l = fmin(l, CLUMP_CAP);
+		l = fmin(l, green < total ? most_together(s, doubt, l) : most_alone(s, green, fails - any));
 		s->log_ratio[i] = log_sum(s->log_ratio[i], log(onset * s->prior[i])) + l;
 		sum = log_sum(sum, s->log_ratio[i]);
 	}
 	s->log_e = sum;
+	if (green > CLUMP_SINGLES && green >= total)
+		clump_seen(&s->unknown, green);
 }

@@ -68,8 +68,9 @@ static void fill_judge(struct plan_watch *w, const json_t *o)
 	judge_tune(&w->tuning, "quantile", stat_quantile(w->latency_stat));
 	tune_share(&w->tuning, o, "false_rollback", "alpha");
 	tune_share(&w->tuning, o, "missed", "beta");
+	tune_share(&w->tuning, o, "missed", "beta_auto");
 	if (json_object_get(o, "harm"))
-		judge_tune(&w->tuning, "harm", (double)json_num(o, "harm", 0));
+		tune_harm(&w->tuning, (double)json_num(o, "harm", 0));
 	json_object_foreach((json_t *)settings, name, v)
 		judge_tune(&w->tuning, name, strtod(json_string_value(v), NULL));
 }

@@ -47,7 +47,7 @@ static const struct param judge_fields[] = {
 	{ .name = "false_rollback", .type = PARAM_PERCENT, .min = 1, .max = 200,
 	  .about = "chance of taking back a green that is as good as blue, over the whole run; without it: 1%" },
 	{ .name = "missed", .type = PARAM_PERCENT, .min = 1, .max = 200,
-	  .about = "chance of leaving a stage though the fault it must exclude is there; without it: 0.2%" },
+	  .about = "chance of leaving a stage though the fault it must exclude is there; `cutover judge --settings` says which without it" },
 	{ .name = "harm", .type = PARAM_INT, .min = 1, .max = 1000000000,
 	  .about = "failed requests that one more stage may cost before its fault is seen; `cutover judge --settings` says how many without it" },
 	{ .name = "settings", .type = PARAM_MAP, .max = 64,

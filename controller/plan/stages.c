@@ -34,9 +34,15 @@ int plan_stage_at(const struct plan *p, size_t step)
 	return n < 0 ? 0 : n;
 }
 
+void tune_harm(struct judge_tuning *t, double failed)
+{
+	judge_tune(t, "harm", failed);
+	judge_tune(t, "harm_auto", failed);
+}
+
 void stages_tune(struct plan *p)
 {
 	for (size_t i = 0; i < p->nsteps; i++)
 		if (is_stage(&p->steps[i]) && json_object_get(p->steps[i].params, "harm"))
-			judge_tune(&p->watch.tuning, "harm", (double)json_num(p->steps[i].params, "harm", 0));
+			tune_harm(&p->watch.tuning, (double)json_num(p->steps[i].params, "harm", 0));
 }

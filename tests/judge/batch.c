@@ -16,7 +16,7 @@ struct batch {
 struct batch *batch_new(int n, int horizon, unsigned metrics, const double *weights, int stages, int automatic,
 			const struct judge_tuning *tune, const double *const history[6]);
 void batch_poll(struct batch *b, int now, const unsigned char *active, const long *stage, const double *weight,
-		const double *const view[6], double *verdict, double *next, double *log_e);
+		const double *const view[8], double *verdict, double *next, double *log_e);
 void batch_free(struct batch *b);
 void batch_tuning(struct judge_tuning *t, int reference);
 int batch_tune(struct judge_tuning *t, const char *name, double value);
@@ -50,7 +50,7 @@ struct batch *batch_new(int n, int horizon, unsigned metrics, const double *weig
 	return b;
 }
 
-static void see(struct judge *j, int now, int horizon, int i, const double *const view[6])
+static void see(struct judge *j, int now, int horizon, int i, const double *const view[8])
 {
 	for (int k = now > JUDGE_RING - 1 ? now - JUDGE_RING + 1 : 0; k < now; k++)
 		for (int c = 0; c < 2; c++) {
@@ -61,12 +61,13 @@ static void see(struct judge *j, int now, int horizon, int i, const double *cons
 				continue;
 			p.count[JUDGE_ERRORS] = isnan(view[2 + c][at]) ? -1 : view[2 + c][at];
 			p.count[JUDGE_SLOW] = isnan(view[4 + c][at]) ? -1 : view[4 + c][at];
+			p.slower = view[6 + c][at]; /* nonsense is none */
 			judge_see(j, (enum judge_colour)c, now, &p);
 		}
 }
 
 void batch_poll(struct batch *b, int now, const unsigned char *active, const long *stage, const double *weight,
-		const double *const view[6], double *verdict, double *next, double *log_e)
+		const double *const view[8], double *verdict, double *next, double *log_e)
 {
 	struct judge_answer a;
 

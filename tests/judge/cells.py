@@ -166,15 +166,15 @@ def each(path, done):
 
 
 def bound(done, oracle):
-    """What nobody can do better who takes no green back for an incident of both, nor for a cold start, and moves by the plan
-    until there is something to suspect: the oracle, told the fault, its onset and the level of every minute, but waiting
-    for blue's half of a period, for slowness until the sixth, and not told the minute in which a leak begins. A total
-    failure (err100) looks like no incident and is not bounded."""
+    """What nobody can do better who takes no green back for an incident of both that begins later than green, nor for a cold
+    start, and moves by the plan until there is something to suspect: the oracle, told the fault, its onset and the level of
+    every minute, but waiting for blue's half of all periods after the first, for slowness until the sixth, and not told the
+    minute in which a leak begins. A total failure (err100) looks like no incident and is not bounded."""
     least = {key(r): r['harm'] for r in done['oracle-pair']['harm'] if r['fault'] != 'err100'}
     for kind in ('oracle-warm', 'oracle-when'):
         least.update({key(r): max(r['harm'], least[key(r)]) for r in done[kind]['harm']})
     ratio = np.array([least.get(k, o['harm']) / o['harm'] for k, o in oracle.items() if o['rollback'] >= FOUND])
-    print('\nthe bound: told the fault and the level of every minute, but waiting for blue\'s half of a period (an incident of'
+    print('\nthe bound: told the fault and the level of every minute, but waiting for blue\'s half of all periods but the first (an incident of'
           '\nboth looks like a fault in green\'s), for slowness until caches are warm, and not told when a leak begins, the'
           '\noracle itself loses, at fixed stages, %.2f times as much (median of %d cells; 90th percentile %.2f, worst %.2f)' % (
               np.median(ratio), len(ratio), np.quantile(ratio, .9), ratio.max()))

@@ -80,6 +80,7 @@ class World:
         self.c, self.N, self.T, self.H = c, N, c['T'], HIST
         self.rx = np.random.default_rng([seed, 1])      # exogenous
         self.rp = np.random.default_rng([seed, 2])      # period draws
+        self.rs = np.random.default_rng([seed, 3])      # how slow the slow ones are
         self._traffic(); self._errors(); self._latency(); self._lags(); self._history()
 
     # -- exogenous -----------------------------------------------------
@@ -213,6 +214,8 @@ class World:
         slow_harm = r.binomial(slg, np.clip(np.where(qg > 0, 1 - qg0 / np.maximum(qg, 1e-12), 0), 0, 1))
         out = dict(nb=nb, ng=ng, xb=xb, xg=xg0 + harm, harm=harm, sb=sb, sg=slg,
                    slow_harm=slow_harm, pb=pb, pg=1 - (1 - pg) * (1 - e), qb=qb, qg=qg)
+        out['zb'] = slower(self.rs, sb, qb, slow_p(self.ls[:, j] * self.lb[:, j], tau=2 * LAT_TAU))
+        out['zg'] = slower(self.rs, slg, qg, slow_p(sg, m, 2 * LAT_TAU))
         if pct:
             out['pb3'] = pctiles(r, nb, self.ls[:, j] * self.lb[:, j], 1.0)
             out['pg3'] = pctiles(r, ng, sg, m)
@@ -260,11 +263,15 @@ def clumped(r, n, p, m):
 
 def lat_F(x, scale):  return ndtr((np.log(x) - np.log(LAT_MED * scale)) / LAT_SIG)
 
-def slow_p(scale, m=None):
-    """P(latency > LAT_TAU) for a colour at latency scale, slowest 5 % stretched by m."""
-    F = lat_F(LAT_TAU, scale)
+def slow_p(scale, m=None, tau=LAT_TAU):
+    """P(latency > tau) for a colour at latency scale, slowest 5 % stretched by m."""
+    F = lat_F(tau, scale)
     if m is None: return 1 - F
-    return np.where(m == 1, 1 - F, np.maximum(0, TAIL - F) + 1 - np.maximum(TAIL, lat_F(LAT_TAU / m, scale)))
+    return np.where(m == 1, 1 - F, np.maximum(0, TAIL - F) + 1 - np.maximum(TAIL, lat_F(tau / m, scale)))
+
+def slower(r, slow, q, q2):
+    """How many of the slow requests took twice the limit, too; q and q2: shares of all requests."""
+    return r.binomial(slow, np.clip(q2 / np.maximum(q, 1e-12), 0, 1))
 
 def pctiles(r, n, scale, m):
     """Sample p50, p90, p99 (exact joint law of the order statistics); NaN when n = 0."""
@@ -290,7 +297,7 @@ class View:
     which.  seen[c] = tick at which the request count of the period was first visible."""
     def __init__(self, N, T):
         g = lambda: [np.full((N, T), np.nan) for _ in (0, 1)]
-        self.n, self.x, self.s = g(), g(), g()
+        self.n, self.x, self.s, self.z = g(), g(), g(), g()
         self.pct = [np.full((N, T, 3), np.nan) for _ in (0, 1)]
         self.seen = [np.full((N, T), 10**6) for _ in (0, 1)]
         self.w = np.zeros((N, T))       # weight that was in force (the judge set it)
@@ -309,7 +316,7 @@ def run(c, pol, N, seed, keep=False):
     st_w = np.array([s[0] for s in c['stages']]); st_d = np.array([s[1] for s in c['stages']])
     S = len(st_w)
     v = View(N, T)
-    truth = [np.zeros((N, T), np.int64) for _ in range(6)]     # nb ng xb xg sb sg
+    truth = [np.zeros((N, T), np.int64) for _ in range(8)]     # nb ng xb xg sb sg zb zg
     state = np.zeros(N, int)          # 0 running 1 rolled back 2 promoted
     stage = np.zeros(N, int); clock = np.zeros(N, int)
     end = np.full(N, T); harm = np.zeros(N); sharm = np.zeros(N); greq = np.zeros(N)
@@ -336,6 +343,7 @@ def run(c, pol, N, seed, keep=False):
                     nn = np.ceil(n * fr)
                     v.n[col][m, k] = nn[m]
                     v.s[col][m, k] = np.round(truth[4 + col][:, k] * fr)[m]
+                    v.z[col][m, k] = np.round(truth[6 + col][:, k] * fr)[m]
                     xx = np.round(truth[2 + col][:, k] * fr)
                     mx = m & (W.ax[col][:, k] <= t) & (xx > 0)
                     v.x[col][mx, k] = xx[mx]
@@ -365,7 +373,7 @@ def run(c, pol, N, seed, keep=False):
         v.w[:, t] = w
         clock += 1
         o = W.period(t, w, gstart, pol.pct)
-        for a, key in zip(truth, ('nb', 'ng', 'xb', 'xg', 'sb', 'sg')): a[:, t] = o[key]
+        for a, key in zip(truth, ('nb', 'ng', 'xb', 'xg', 'sb', 'sg', 'zb', 'zg')): a[:, t] = o[key]
         if pol.pct:
             if t == 0: pol._p3 = [np.full((N, T, 3), np.nan) for _ in (0, 1)]
             pol._p3[0][:, t] = o['pb3']; pol._p3[1][:, t] = o['pg3']
@@ -421,7 +429,7 @@ class External(Policy):
                     if sent.get(k) == cur: continue
                     d = dict(type='obs', colour=('blue', 'green')[col], period=k, requests=int(n))
                     if cur[1] is not None: d['errors'] = int(x)
-                    d['slow'] = int(v.s[col][i, k])
+                    d['slow'], d['slower'] = int(v.s[col][i, k]), int(v.z[col][i, k])
                     q = v.pct[col][i, k]
                     if q[0] == q[0]: d.update(p50=round(q[0], 2), p90=round(q[1], 2), p99=round(q[2], 2))
                     if k in sent: d['revised'] = True

@@ -51,7 +51,7 @@ class Ours(Policy):
     def step(self, t, v, active, stage, clock):
         weight = np.ascontiguousarray(v.w[:, t - 1] if t else np.zeros(len(active)))
         act, at = np.ascontiguousarray(active, np.uint8), np.ascontiguousarray(stage, np.int64)
-        lib().batch_poll(self.batch, t, pointer(act), pointer(at), pointer(weight), pointers(v.n + v.x + v.s),
+        lib().batch_poll(self.batch, t, pointer(act), pointer(at), pointer(weight), pointers(v.n + v.x + v.s + v.z),
                          pointer(self.verdict), pointer(self.next), pointer(self.log_e))
         out = self.verdict.astype(int)
         return (out, self.next.copy()) if self.adaptive else out

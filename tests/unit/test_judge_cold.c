@@ -93,6 +93,40 @@ static void a_green_that_was_slow_stays_small_until_it_was_seen_warm(void **unus
 	assert_false(period(&j, k, 10, 10).suspicious);
 }
 
+/* Of green's answers a tenth took more than twice the limit, of blue's a hundredth more than once: no cold cache. */
+static void three_times_as_slow_is_not_forgiven_while_caches_are_cold(void **unused)
+{
+	struct judge_point blue = { .requests = REQUESTS, .count = { 10, 10, 10, -1, -1, -1, -1, -1 } }, green = blue;
+
+	(void)unused;
+	green.count[JUDGE_SLOW] = 200;
+	for (int slower = 0; slower <= 100; slower += 100) {
+		struct judge j = judge_of_even_blue();
+		struct judge_answer a;
+
+		green.slower = slower;
+		judge_see(&j, JUDGE_BLUE, 1, &blue);
+		judge_see(&j, JUDGE_GREEN, 1, &green);
+		judge_poll(&j, 1, 0, .5, &a);
+		assert_int_equal(a.kind, slower ? VERDICT_BAD : VERDICT_HOLD);
+	}
+}
+
+/* The evidence of all metrics together hardly moves when one of them begins to speak. */
+static void a_green_that_may_be_slow_gets_no_larger_share(void **unused)
+{
+	struct judge j = judge_of_even_blue();
+	struct judge_answer a = { 0 };
+	int k = 0;
+
+	(void)unused;
+	for (; k < (int)j.tune.warm + 3; k++)
+		a = period(&j, k, 10, 10);
+	assert_false(a.suspicious);
+	a = period(&j, k++, 32, 10);
+	assert_true(a.suspicious && a.slow && a.log_e < log(j.tune.suspect));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -100,6 +134,8 @@ int main(void)
 		cmocka_unit_test(a_plans_own_failures_are_not_forgiven_while_caches_are_cold),
 		cmocka_unit_test(a_green_without_slow_requests_is_not_the_more_suspicious_for_it),
 		cmocka_unit_test(a_green_that_was_slow_stays_small_until_it_was_seen_warm),
+		cmocka_unit_test(three_times_as_slow_is_not_forgiven_while_caches_are_cold),
+		cmocka_unit_test(a_green_that_may_be_slow_gets_no_larger_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

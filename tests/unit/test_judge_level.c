@@ -136,15 +136,15 @@ static void bursts_of_history_hide_no_clumps(void **unused)
 /* One burst of which a zone had 14 of 20 errors: no proof that errors come in clumps. */
 static void one_uneven_burst_of_history_hides_no_fault(void **unused)
 {
-	static const double fault[] = { 0, 29, 29, 20, 29 };
+	static const double fault[] = { 0, 29, 29 };
 	struct judge_history h;
 
 	(void)unused;
 	past(&h, 0, 0);
 	h.count[JUDGE_ERRORS][104] = 20;
 	h.half_count[JUDGE_ERRORS][104] = 14;
-	assert_true(evidence(&h, .5, fault, 5, NULL, 0) > log(100));
-	assert_true(evidence(&h, .5, fault, 5, "posterior", 0) < log(100));
+	assert_true(evidence(&h, .5, fault, 3, NULL, 0) > log(100));
+	assert_true(evidence(&h, .5, fault, 3, "posterior", 0) < log(100));
 }
 
 /* Slow requests of the two zones differ a little more than by chance, minute by
@@ -250,14 +250,14 @@ static void little_traffic_lets_no_gross_fault_pass(void **unused)
 static void what_is_excluded_moves_with_every_minute(void **unused)
 {
 	struct judge_history h;
-	double excess[20];
+	double excess[15];
 
 	(void)unused;
 	past(&h, 1, .5);
 	begin(&h, .5, NULL, 0);
-	for (int k = 0; k < 20; k++)
+	for (int k = 0; k < 15; k++)
 		excess[k] = period(k, 0, 0).excess;
-	for (int k = 8; k < 20; k++)
+	for (int k = 1; k < 15; k++)
 		assert_true(excess[k] < excess[k - 1]);
 }
 
@@ -346,6 +346,109 @@ static void more_errors_of_green_are_not_less_evidence(void **unused)
 	}
 }
 
+/* What green's first errors say of its minute `k`, while blue's requests of that minute have not come. */
+static double evidence_ahead(int k, double errors)
+{
+	struct judge_history h;
+	struct judge_answer a;
+
+	past(&h, 1, .5);
+	begin(&h, .1, NULL, 0);
+	for (int i = 0; i < k; i++)
+		period(i, 1, 0);
+	judge_see(&j, JUDGE_GREEN, k + 1, &(struct judge_point){ .period = k, .requests = 100, .count = { errors } });
+	judge_poll(&j, k + 1, 0, .1, &a);
+	return a.log_e;
+}
+
+/* That an incident of both colours begins in the very minute in which green does is a rare chance; any other is not. */
+static void a_fault_of_greens_first_minute_is_hardly_an_incident_of_both(void **unused)
+{
+	(void)unused;
+	assert_true(evidence_ahead(0, 20) > log(100));
+	assert_true(evidence_ahead(9, 20) < log(100));
+}
+
+/* Two zones whose error rates wander apart were once not compared by level at all: where blue has hardly any errors
+ * that took from the judge what it sees best. */
+static void groups_that_wander_are_compared_by_level_all_the_same(void **unused)
+{
+	static const double fault[] = { 0, 4, 4 };
+	struct judge_history h;
+
+	(void)unused;
+	past(&h, 0, 0);
+	for (int i = 0; i < 10; i++) {
+		h.count[JUDGE_ERRORS][20 + i] = 100;
+		h.half_count[JUDGE_ERRORS][20 + i] = i < 5 ? 35 : 65;
+	}
+	assert_true(evidence(&h, .1, fault, 3, NULL, 0) > log(100));
+	assert_true(evidence(&h, .1, fault, 3, "noisy", 2.5) < log(100));
+}
+
+/* Blue's requests of the last two periods are there, its errors, and green's, are late. */
+static void a_stage_is_left_by_what_is_there_but_for_the_newest_minute(void **unused)
+{
+	struct judge_history h;
+	struct judge_answer a;
+	double before, late;
+
+	(void)unused;
+	past(&h, 1, .5);
+	begin(&h, .5, NULL, 0);
+	for (int k = 0; k < 5; k++)
+		before = period(k, 0, 0).excess;
+	judge_see(&j, JUDGE_GREEN, 7, &(struct judge_point){ .period = 6, .requests = 500, .count = { 0 } });
+	judge_poll(&j, 7, 0, .5, &a);
+	assert_true(a.excess == before);
+	judge_see(&j, JUDGE_GREEN, 7, &(struct judge_point){ .period = 5, .requests = 500, .count = { -1 } });
+	judge_poll(&j, 7, 0, .5, &a);
+	late = a.excess;
+	assert_true(late < before);
+	judge_see(&j, JUDGE_GREEN, 7, &(struct judge_point){ .period = 5, .requests = 500, .count = { 0 } });
+	judge_poll(&j, 7, 0, .5, &a);
+	assert_true(a.excess < late); /* none, not perhaps some that are late */
+}
+
+/* What a stage asks for falls with time. Once it rose, after a while, from the chance of an error that one stage
+ * more may have to that of the last look. */
+static void whoever_waits_longer_is_asked_for_no_more(void **unused)
+{
+	struct judge_history h;
+
+	(void)unused;
+	for (traffic = 500; traffic < 1e5; traffic *= 2) {
+		struct judge_answer a, before = { .excess = 1 };
+
+		past(&h, traffic / 1000, traffic / 2000);
+		for (int i = 0; i < JUDGE_HISTORY; i++) {
+			h.requests[i] = traffic;
+			h.half_requests[i] = traffic / 2;
+		}
+		begin(&h, .5, NULL, 0);
+		for (int k = 0; k < 40; before = a, k++) {
+			a = period(k, traffic / 2000, traffic / 2000);
+			assert_true(a.excess <= before.excess && a.need > .95 * before.need);
+		}
+	}
+	traffic = REQUESTS;
+}
+
+/* Two minutes of forty errors: if the first was one event, events are large, and the second proves little. */
+static void another_event_is_less_of_a_surprise(void **unused)
+{
+	struct judge_history h;
+	double first, second;
+
+	(void)unused;
+	past(&h, 0, 0);
+	begin(&h, .5, NULL, 0);
+	period(0, 0, 0);
+	first = period(1, 0, 40).log_e;
+	second = period(2, 0, 40).log_e;
+	assert_true(second > first && second - first < first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +466,11 @@ int main(void)
 		cmocka_unit_test(a_suspicion_that_nothing_can_change_does_not_hold_for_ever),
 		cmocka_unit_test(a_green_that_fails_a_third_more_is_seen_where_groups_are_known_to_be_alike),
 		cmocka_unit_test(more_errors_of_green_are_not_less_evidence),
+		cmocka_unit_test(another_event_is_less_of_a_surprise),
+		cmocka_unit_test(a_fault_of_greens_first_minute_is_hardly_an_incident_of_both),
+		cmocka_unit_test(groups_that_wander_are_compared_by_level_all_the_same),
+		cmocka_unit_test(a_stage_is_left_by_what_is_there_but_for_the_newest_minute),
+		cmocka_unit_test(whoever_waits_longer_is_asked_for_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ struct again {
 	const struct plan *plan;
 	int64_t origin;
 	bool slow;
-	int looks, pasts, wrong;
+	int looks, pasts, wrong, slower;
 };
 
 static double at(const json_t *list, size_t i)
@@ -79,6 +79,8 @@ static void take_look(struct again *x, const json_t *b, const json_t *look)
 
 		for (size_t m = 0; m < JUDGE_METRICS; m++)
 			point.count[m] = at(p, 4 + m);
+		point.slower = at(p, 4 + JUDGE_METRICS);
+		x->slower += point.slower > 0;
 		judge_see(&x->judge, at(p, 0) > 0 ? JUDGE_GREEN : JUDGE_BLUE, (int)json_num(look, "now", 0), &point);
 	}
 	if (probes)
@@ -101,8 +103,8 @@ static int judge_again(void *ctx, const struct event *ev)
 	return 0;
 }
 
-/* Invariant 10: replaying the journal gives the same decisions. */
-static void assert_same_again(struct rig *r, int looks)
+/* Invariant 10: replaying the journal gives the same decisions. So many points of it had answers slower than twice the limit. */
+static int assert_same_again(struct rig *r, int looks)
 {
 	autofree struct again *x = xcalloc(1, sizeof *x);
 	struct err e = { 0 };
@@ -112,6 +114,7 @@ static void assert_same_again(struct rig *r, int looks)
 	assert_int_equal(x->pasts, 1);
 	assert_int_equal(x->wrong, 0);
 	assert_true(x->looks >= looks);
+	return x->slower;
 }
 
 /* --- tests -------------------------------------------------------------------------------- */
@@ -171,22 +174,24 @@ static void two_per_cent_are_found_by_whoever_drives(void **state)
 	life_over(r);
 }
 
-static void slow_green_is_found(const char *watch, const char *why)
+static int slow_green_is_found(const char *watch, const char *why)
 {
 	const struct sim_opts world = { .seed = 11, .requests_per_s = 100, .fault = "slow" };
 	struct rig *r = life_with(NULL, watch, LOOK LADDER, &world);
+	int slower;
 
 	life_to(r, RUN_ROLLED_BACK);
 	assert_why(r, why);
-	assert_same_again(r, 5);
+	slower = assert_same_again(r, 5);
 	life_over(r);
+	return slower;
 }
 
 static void slow_answers_are_counted_or_compared(void **state)
 {
 	(void)state;
-	slow_green_is_found(JUDGED ",\"latency\":{\"above\":\"PT0.5S\"}", "by its slow answers (green ");
-	slow_green_is_found(JUDGED ",\"latency\":{\"stat\":\"p95\"}", "by its response times (green ");
+	assert_true(slow_green_is_found(JUDGED ",\"latency\":{\"above\":\"PT0.5S\"}", "by its slow answers (green ") > 0);
+	assert_int_equal(slow_green_is_found(JUDGED ",\"latency\":{\"stat\":\"p95\"}", "by its response times (green "), 0);
 }
 
 static void errors_that_are_http_200_are_found(void **state)
@@ -452,6 +457,17 @@ static void the_deadline_of_auto_is_kept(void **state)
 	life_over(r);
 }
 
+/* Once a plan's number was the harm of fixed stages alone, and "auto" kept to its own. */
+static void weights_of_its_own_take_the_harm_that_their_step_names(void **state)
+{
+	struct rig *r = life_with(NULL, "", LOOK ",{\"id\":\"shift\",\"do\":\"shift\",\"stages\":\"auto\",\"harm\":77}" PROMOTE, &busy);
+
+	(void)state;
+	life_to(r, RUN_PROMOTED);
+	assert_true(rig_run(r)->plan->watch.tuning.harm_auto == 77);
+	life_over(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +488,7 @@ int main(void)
 		cmocka_unit_test(the_judge_chooses_the_weights),
 		cmocka_unit_test(a_bad_green_stays_small),
 		cmocka_unit_test(the_deadline_of_auto_is_kept),
+		cmocka_unit_test(weights_of_its_own_take_the_harm_that_their_step_names),
 	};
 
 	if (getenv("CUTOVER_TEST"))

@@ -123,6 +123,16 @@ static void a_cold_green_is_called_cold(void **state)
 	says(VERDICT_GOOD, "evidence", "nothing speaks against green");
 }
 
+/* The evidence of all together may be below 1 then. */
+static void a_green_that_may_be_slow_is_called_slow(void **state)
+{
+	(void)state;
+	begin_with(1U << JUDGE_ERRORS | 1U << JUDGE_SLOW);
+	live(30, 0, 1);
+	live_slowly(1, 0, 1, 2);
+	says(VERDICT_HOLD, "slow", "green's slow answers (green 2 in 7750 requests, blue 0 in 23250) are, by themselves, evidence of ");
+}
+
 /* At 100 % no probes are sent: those that failed before must not hold the last stage for ever. */
 static void probes_that_failed_before_hold_no_later_stage(void **state)
 {
@@ -242,6 +252,7 @@ int main(void)
 		cmocka_unit_test(the_guard_may_want_more),
 		cmocka_unit_test(a_worse_green_is_bad_with_its_numbers),
 		cmocka_unit_test(a_cold_green_is_called_cold),
+		cmocka_unit_test(a_green_that_may_be_slow_is_called_slow),
 		cmocka_unit_test(probes_that_failed_before_hold_no_later_stage),
 		cmocka_unit_test(suspicion_holds),
 		cmocka_unit_test(a_catastrophe_does_not_wait_for_evidence),
