@@ -17,7 +17,8 @@ struct plan_watch;
 
 json_t *looks_history_json(const struct judge_history *h); /* the arrays alone */
 void looks_history(const json_t *line, struct judge_history *h);
-/* [colour, period, requests, latency, errors, slow, ...]; null: no datapoint. */
+/* [colour, period, requests, latency, errors, slow, ...]; null: no datapoint. Behind all JUDGE_METRICS counts, if there
+ * are any: those slower than twice the limit. */
 json_t *looks_point_json(enum judge_colour c, const struct judge_point *p);
 enum judge_colour looks_point(const json_t *a, struct judge_point *p); /* anything: period -1 where it is none */
 json_t *looks_probes_json(const struct judge_probes *p); /* NULL: none was sent */

@@ -106,7 +106,8 @@ def goal_of(row, auto, short):
 
 
 def judge_goals(name, f, short, bound):
-    """How many goals are met, and missed; where `bound`, what the oracle itself loses, is over the goal, that is said."""
+    """How many goals are met, and missed; where `bound`, what the oracle itself loses, is over the goal and was not beaten,
+    that is said."""
     missed = met = 0
     print('\n%-34s %10s %10s' % (name, 'measured', 'goal'))
     for row in GOALS:
@@ -115,7 +116,7 @@ def judge_goals(name, f, short, bound):
             continue
         ok = f[row[1]] <= g if row[2] == '<=' else f[row[1]] >= g
         met, missed = met + ok, missed + (not ok)
-        beyond = ', out of reach: the bound is %.2f' % bound[row[1]] if bound.get(row[1], 0) > g else ''
+        beyond = ', out of reach: the bound is %.2f' % bound[row[1]] if g < bound.get(row[1], 0) <= f[row[1]] else ''
         print('%-34s %10.4g %2s %7.4g  %s' % (row[0], f[row[1]], row[2], g, 'met' if ok else 'MISSED' + beyond))
     return met, missed
 
@@ -167,16 +168,18 @@ def each(path, done):
 
 def bound(done, oracle):
     """What nobody can do better who takes no green back for an incident of both that begins later than green, nor for a cold
-    start, and moves by the plan until there is something to suspect: the oracle, told the fault, its onset and the level of
-    every minute, but waiting for blue's half of all periods after the first, for slowness until the sixth, and not told the
-    minute in which a leak begins. A total failure (err100) looks like no incident and is not bounded."""
+    start, and moves by the plan until there is something to suspect (who waits for evidence before that may): the oracle,
+    told the fault, its onset and the level of every minute, but waiting for blue's half of all periods after the first, for
+    slowness until the sixth, and not told the minute in which a leak begins. A total failure (err100) looks like no incident
+    and is not bounded."""
     least = {key(r): r['harm'] for r in done['oracle-pair']['harm'] if r['fault'] != 'err100'}
     for kind in ('oracle-warm', 'oracle-when'):
         least.update({key(r): max(r['harm'], least[key(r)]) for r in done[kind]['harm']})
     ratio = np.array([least.get(k, o['harm']) / o['harm'] for k, o in oracle.items() if o['rollback'] >= FOUND])
-    print('\nthe bound: told the fault and the level of every minute, but waiting for blue\'s half of all periods but the first (an incident of'
-          '\nboth looks like a fault in green\'s), for slowness until caches are warm, and not told when a leak begins, the'
-          '\noracle itself loses, at fixed stages, %.2f times as much (median of %d cells; 90th percentile %.2f, worst %.2f)' % (
+    print('\nthe bound: told the fault and the level of every minute, but waiting for blue\'s half of all periods but the first'
+          '\n(an incident of both looks like a fault in green\'s), for slowness until caches are warm, not told when a leak begins,'
+          '\nand moving by the plan until there is something to suspect, the oracle itself loses, at fixed stages, %.2f times as'
+          '\nmuch (median of %d cells; 90th percentile %.2f, worst %.2f)' % (
               np.median(ratio), len(ratio), np.quantile(ratio, .9), ratio.max()))
     return {'harm_median': np.median(ratio), 'harm_p90': np.quantile(ratio, .9), 'harm_worst': ratio.max()}
 

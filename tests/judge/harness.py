@@ -292,8 +292,8 @@ def pctiles(r, n, scale, m):
 # ---------------------------------------------------------------------- view
 class View:
     """What the judge may see at tick t. Arrays [N,T]; NaN = no datapoint visible.
-    n[c], x[c], s[c], p99[c]: requests, 5xx, slow requests (TC above tau), p99 of colour c
-    (0 blue, 1 green).  x is NaN when zero OR not yet published: CloudWatch does not say
+    n[c], x[c], s[c], z[c], p99[c]: requests, 5xx, slow requests (TC above tau), those above
+    2 tau, p99 of colour c (0 blue, 1 green).  x is NaN when zero OR not yet published: CloudWatch does not say
     which.  seen[c] = tick at which the request count of the period was first visible."""
     def __init__(self, N, T):
         g = lambda: [np.full((N, T), np.nan) for _ in (0, 1)]

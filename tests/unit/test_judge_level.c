@@ -410,6 +410,23 @@ static void a_stage_is_left_by_what_is_there_but_for_the_newest_minute(void **un
 	assert_true(a.excess < late); /* none, not perhaps some that are late */
 }
 
+static void who_has_waited_long_in_a_stage_may_risk_more_in_the_next(void **unused)
+{
+	static const struct judge_stages three = { .n = 3, .weight = { .1, .5, 1 } };
+	struct judge_tuning t;
+	struct judge_history h;
+	double need[20];
+
+	(void)unused;
+	past(&h, 1, .5);
+	judge_tuning_usual(&t);
+	judge_start(&j, &t, &three, &h, 1U << JUDGE_ERRORS);
+	weight = .1;
+	for (int k = 0; k < 20; k++)
+		need[k] = period(k, 1, 0).need;
+	assert_true(need[9] < 1.01 * need[0] && need[13] > 1.1 * need[9] && need[19] > need[13]);
+}
+
 /* What a stage asks for falls with time. Once it rose, after a while, from the chance of an error that one stage
  * more may have to that of the last look. */
 static void whoever_waits_longer_is_asked_for_no_more(void **unused)
@@ -470,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_fault_of_greens_first_minute_is_hardly_an_incident_of_both),
 		cmocka_unit_test(groups_that_wander_are_compared_by_level_all_the_same),
 		cmocka_unit_test(a_stage_is_left_by_what_is_there_but_for_the_newest_minute),
+		cmocka_unit_test(who_has_waited_long_in_a_stage_may_risk_more_in_the_next),
 		cmocka_unit_test(whoever_waits_longer_is_asked_for_no_more),
 	};
 
