@@ -168,9 +168,9 @@ static void judge_speed(struct judge *j, int period, const struct judge_point *b
 	bet_update(&j->bet, blue, green, j->tune.quantile, onset, j->hazard_speed.left);
 }
 
-/* Cold caches make answers slow, and not slower than `twice`: if no answer of green's
- * took more than twice the time that its request takes of blue, those above twice
- * the limit are a part of what would be blue's above the limit. */
+/* Cold caches make answers slow, but hardly more than twice as slow. Were none of
+ * green's slower than that, those above twice the limit would be some of what is
+ * above the limit with blue: so the two are compared. */
 static void judge_cold(struct judge *j, const struct judge_point *blue, const struct judge_point *green)
 {
 	struct judge_pair p = pair_of(blue, green, JUDGE_SLOW);

@@ -23,8 +23,8 @@
 #define SLIGHT 0 /* of these ratios: asked for where groups are known to be that alike */
 static const double ratio[JUDGE_RATIOS] = { 1.3, 2, 2.6, 4, 7, 15, 40, 150, 1000, 1e5 };
 static const double prior[SPLIT_PRIORS][JUDGE_RATIOS] = {
-	{ 0, .28, .12, .16, .12, .10, .08, .06, .04, .04 },
-	{ 0, .2, .22, .26, .18, .08, .03, .02, .01, 0 },
+	[SPLIT_ANY] = { 0, .28, .12, .16, .12, .10, .08, .06, .04, .04 },
+	[SPLIT_SPEED] = { 0, .2, .22, .26, .18, .08, .03, .02, .01, 0 },
 };
 
 #define WANDER_SDS 4.5    /* ratios closer to 1 than this many deviations are left out */

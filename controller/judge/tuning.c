@@ -10,8 +10,8 @@
 static const struct judge_tunable rows[] = {
 	{ "alpha", AT(alpha), .01, .01, 1e-6, .2, "chance of taking back a green as good as blue, over the whole run" },
 	{ "beta", AT(beta), .05, .002, 1e-6, .2, "chance of leaving a stage though the excess it must exclude is there" },
-	{ "beta_auto", AT(beta_auto), .01, .002, 1e-6, .2, "... of raising a weight of its own" },
-	{ "beta_look", AT(beta_look), .002, .002, 1e-6, .2, "the same for what must be excluded before blue has no traffic left" },
+	{ "beta_auto", AT(beta_auto), .01, .002, 1e-6, .2, "the same of raising a weight of \"auto\"" },
+	{ "beta_look", AT(beta_look), .002, .002, 1e-6, .2, "chance of not seeing, before blue has no traffic left, what must be excluded there" },
 	{ "beta_last", AT(beta_last), .0005, .002, 1e-6, .2, "... and at the end" },
 	{ "harm", AT(harm), 10, 20, 1, 1e9, "failed requests one more stage may cost before its fault is seen" },
 	{ "hurry", AT(hurry), 12, 0, 0, 1e6, "... which grows with the square of the time in a stage, from so many periods on; 0: never" },

@@ -80,7 +80,7 @@ const char *type_said(const json_t *v);
 json_t *plan_document(struct reader *r, const char *what);
 
 /* --- stages.c */
-void tune_harm(struct judge_tuning *t, double failed);
+void tune_harm(struct judge_tuning *t, double failed); /* of fixed stages and of "auto" */
 void stages_tune(struct plan *p); /* a step's own harm budget is the judge's */
 
 /* --- doors.c */

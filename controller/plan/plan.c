@@ -51,6 +51,17 @@ static void tune_share(struct judge_tuning *t, const json_t *o, const char *key,
 		judge_tune(t, name, (double)json_num(o, key, 0) / 1000);
 }
 
+/* What a plan wants surer than usual is surer everywhere: also before blue's last request is given away, and at the end. */
+static void tune_missed(struct judge_tuning *t, const json_t *o)
+{
+	tune_share(t, o, "missed", "beta");
+	tune_share(t, o, "missed", "beta_auto");
+	if (t->beta < t->beta_look)
+		judge_tune(t, "beta_look", t->beta);
+	if (t->beta < t->beta_last)
+		judge_tune(t, "beta_last", t->beta);
+}
+
 static double stat_quantile(const char *stat)
 {
 	return stat[0] == 'p' ? strtod(stat + 1, NULL) / 100 : .5;
@@ -67,8 +78,7 @@ static void fill_judge(struct plan_watch *w, const json_t *o)
 	judge_tuning_usual(&w->tuning);
 	judge_tune(&w->tuning, "quantile", stat_quantile(w->latency_stat));
 	tune_share(&w->tuning, o, "false_rollback", "alpha");
-	tune_share(&w->tuning, o, "missed", "beta");
-	tune_share(&w->tuning, o, "missed", "beta_auto");
+	tune_missed(&w->tuning, o);
 	if (json_object_get(o, "harm"))
 		tune_harm(&w->tuning, (double)json_num(o, "harm", 0));
 	json_object_foreach((json_t *)settings, name, v)

@@ -386,7 +386,7 @@ static void groups_that_wander_are_compared_by_level_all_the_same(void **unused)
 	assert_true(evidence(&h, .1, fault, 3, "noisy", 2.5) < log(100));
 }
 
-/* Blue's requests of the last two periods are there, its errors, and green's, are late. */
+/* Of the last two periods only green's requests have come: with its errors, or without. */
 static void a_stage_is_left_by_what_is_there_but_for_the_newest_minute(void **unused)
 {
 	struct judge_history h;

@@ -103,7 +103,8 @@ static int judge_again(void *ctx, const struct event *ev)
 	return 0;
 }
 
-/* Invariant 10: replaying the journal gives the same decisions. So many points of it had answers slower than twice the limit. */
+/* Invariant 10: replaying the journal gives the same decisions. Returns how many of its points had answers that took
+ * twice the limit. */
 static int assert_same_again(struct rig *r, int looks)
 {
 	autofree struct again *x = xcalloc(1, sizeof *x);

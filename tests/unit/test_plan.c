@@ -340,6 +340,7 @@ static void the_judge_is_set_in_the_plan(void **state)
 	(void)state;
 	assert_true(w->tuning.alpha == 0.005 && w->tuning.beta == 0.001 && w->tuning.react == 6);
 	assert_true(w->tuning.harm == 50 && w->tuning.harm_auto == 50);
+	assert_true(w->tuning.beta_auto == 0.001 && w->tuning.beta_look == 0.001 && w->tuning.beta_last < 0.001);
 	assert_true(w->tuning.quantile == 0.95);
 	assert_int_equal(w->limits.latency_ms, 1000);
 	assert_int_equal(w->limits.latency_periods, 2);
