@@ -85,8 +85,9 @@ static void say_judge(const struct plan_watch *w, json_t *list)
 		say(list, "while both colours have weight, page %s is overwritten every %s through either colour, to see whether it can be edited",
 		    json_str(w->probes, "sandbox", ""), said(json_num(w->probes, "every", 0)).text);
 	say(list, "green is BAD when it makes blue sick: blue never was in its past, and gets worse right after two raises");
-	say(list, "a stage is left only when the fault is excluded that would cost more than %g failed requests in the next one "
-	    "before it is seen (after %g periods in a stage that number grows), and green has answered at least %d requests in it",
+	say(list, "a stage is left only when the fault is excluded that would cost more than %g failed requests in the next one, beside "
+	    "what it costs at any weight until it is seen (after %g periods in a stage that grows), and green has answered at least %d "
+	    "requests in it",
 	    w->tuning.harm, w->tuning.hurry, w->limits.good_requests);
 }
 

@@ -3,10 +3,12 @@
  * Not seeing a fault proves little when few requests were seen. For each excess
  * rate d the gate follows the log evidence against "green fails at max(2p, p + d)",
  * a sequential test with error beta at ln(1/beta) (Wald, Sequential analysis,
- * 1947), kept from falling below a floor so that one bad hour does not need
- * another to be made good. A stage may be left when those d are excluded that
+ * 1947), kept from falling below a floor so that one bad hour needs no more
+ * than another to be made good. A stage may be left when those d are excluded that
  * the next one could not afford: budget / (traffic x next weight x time to
- * react). So a suspicious green stays small while evidence grows.
+ * react). The budget is a number of failed requests, and some times those that a
+ * fault costs at any weight until it is seen: to wait does not save these. So a
+ * suspicious green stays small while evidence grows.
  *
  * While blue has traffic, p is whatever both colours show (exclude.c). Without
  * blue, and for what one stage must show by itself,

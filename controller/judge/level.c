@@ -13,7 +13,7 @@
  * both, but for the very minute in which green begins: one a week falls there
  * once in ten thousand runs. And where green alone fails, all its errors but
  * three may be one event (dispersion.c), so "as blue" is never less likely than
- * that.
+ * that; where blue has an error or two, that is what green's errors say at least.
  *
  * Filter: forward recursion of a hidden Markov model (Baum & Petrie,
  * Statistical inference for probabilistic functions of finite state Markov
@@ -28,7 +28,7 @@
 #define JUMP .01        /* a period: the level goes anywhere */
 #define BACK .05        /* ... to the usual */
 #define JUMP_FIRST 1e-4 /* the same in the very period in which green begins: an incident of both does, too, if there is one a week */
-#define BACK_FIRST .01
+#define BACK_FIRST .003 /* ... and the usual knows of incidents, too */
 #define WALK .2         /* ... a step up or down the grid */
 #define BROAD_FROM 3e-4 /* an incident is at least this bad */
 #define COUNT_CAP 20.0  /* errors of a period that count in full: more only say the same again */
@@ -182,6 +182,7 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 	l->power = 1 / d->clump;
 	l->wander = all ? d->wander : 0;
 	l->cap = d->large ? CLUMP_MOST : INFINITY;
+	l->apart = all;
 	l->unknown = d->unknown;
 	for (int i = n > RECENT && all ? n - RECENT : n; i < n; i++)
 		follow(l, requests[i], errors[i]);
@@ -266,29 +267,59 @@ static void one_event(double *same, const struct judge_level *l, const double *b
 	}
 }
 
+/* Where both fail, clumps are feared: known ones, or those that history has too few errors to show. */
+static double doubt_of(const struct judge_level *l, const struct judge_pair *p)
+{
+	return clump_doubt(&l->unknown, known_count(p, JUDGE_BLUE), known_count(p, JUDGE_GREEN));
+}
+
+static bool is_feared(const struct judge_level *l, const struct judge_pair *p)
+{
+	return doubt_of(l, p) > 1 || !isinf(l->cap);
+}
+
+/* Green fails alone, or all but alone. */
 static bool may_be_one_event(const struct judge_level *l, const struct judge_pair *p)
 {
-	return l->unknown.one_event && known_count(p, JUDGE_GREEN) > CLUMP_SINGLES && known_count(p, JUDGE_BLUE) <= 0;
+	double blue = known_count(p, JUDGE_BLUE);
+
+	return l->unknown.one_event && known_count(p, JUDGE_GREEN) > CLUMP_SINGLES &&
+	       (blue <= 0 || (blue <= CLUMP_ASIDE && is_feared(l, p)));
+}
+
+/* What a period may say against green: where it fails alone, all that `event`
+ * leaves; where both do, what clumps leave, or that if it is more. */
+static void bound(double *worse, const struct judge_level *l, const struct judge_pair *p, const double *same, const double *event)
+{
+	double doubt = doubt_of(l, p), most = doubt > 1 ? CLUMP_MOST : l->cap, said[JUDGE_LEVELS];
+
+	if (event && known_count(p, JUDGE_BLUE) <= 0)
+		return;
+	memcpy(said, worse, sizeof said);
+	cap(worse, same, doubt, most);
+	for (int g = 0; g < JUDGE_LEVELS && event; g++)
+		worse[g] = fmax(worse[g], same[g] + fmin(said[g] - same[g], said[g] - event[g]));
 }
 
 static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p)
 {
-	double failed[2] = { known_count(p, JUDGE_BLUE), known_count(p, JUDGE_GREEN) }, blue[JUDGE_LEVELS] = { 0 };
-	double doubt = clump_doubt(&l->unknown, failed[JUDGE_BLUE], failed[JUDGE_GREEN]);
-	double power = power_of(l, p, failed[JUDGE_BLUE] + failed[JUDGE_GREEN]), most = doubt > 1 ? CLUMP_MOST : l->cap;
-	bool event = may_be_one_event(l, p);
+	double failed[2] = { known_count(p, JUDGE_BLUE), known_count(p, JUDGE_GREEN) }, both = failed[JUDGE_BLUE] + failed[JUDGE_GREEN];
+	double power = power_of(l, p, l->apart ? failed[JUDGE_GREEN] : both), blue[JUDGE_LEVELS] = { 0 }, event[JUDGE_LEVELS];
+	bool may_be = may_be_one_event(l, p);
 
-	add_half(blue, l, p, JUDGE_BLUE, power, grid.log_p, grid.log_q);
+	add_half(blue, l, p, JUDGE_BLUE, l->apart ? power_of(l, p, failed[JUDGE_BLUE]) : power, grid.log_p, grid.log_q);
 	memcpy(k->same, blue, sizeof blue);
 	add_half(k->same, l, p, JUDGE_GREEN, power, grid.log_p, grid.log_q);
-	if (event)
-		one_event(k->same, l, blue, p->requests[JUDGE_GREEN], failed[JUDGE_GREEN], power);
+	memcpy(event, k->same, sizeof event);
+	if (may_be)
+		one_event(event, l, blue, p->requests[JUDGE_GREEN], failed[JUDGE_GREEN], power);
+	if (failed[JUDGE_BLUE] <= 0)
+		memcpy(k->same, event, sizeof event);
 	k->most = most_of(k->same, -INFINITY);
 	for (int d = 0; d < l->excesses; d++) {
 		memcpy(k->worse[d], blue, sizeof blue);
 		add_half(k->worse[d], l, p, JUDGE_GREEN, power, grid.log_wp[d], grid.log_wq[d]);
-		if (!event)
-			cap(k->worse[d], k->same, doubt, most);
+		bound(k->worse[d], l, p, k->same, may_be ? event : NULL);
 		k->most = most_of(k->worse[d], k->most);
 	}
 }

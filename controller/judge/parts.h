@@ -24,6 +24,7 @@ struct judge_dispersion {
 	struct judge_clump unknown;
 };
 #define CLUMP_SINGLES 3.0 /* so many errors of one period are taken for as many events */
+#define CLUMP_ASIDE 2.0   /* so few errors of blue are no part of what happens to green */
 #define CLUMP_MOST 2.0    /* log evidence that one period may add when errors come in large clumps */
 /* What divides the evidence of a period with so many errors, >= 1. */
 double clump_doubt(const struct judge_clump *unknown, double blue, double green);

@@ -17,6 +17,9 @@
 #define UNSEEABLE .4       /* an excess that large is the catastrophic rule's */
 #define STILL_COLD .8      /* prior mass of "slow from the first warm period on" when green was slow before */
 #define COLD_LOOKS 3       /* periods that show whether a slow green got warm */
+#define USUAL_LEAST 1e-4   /* of blue's usual level, when it is asked what a fault costs anyhow: three hours show no less */
+#define LOOK_PATIENT 3.0   /* times `suspect` at most before the last request of blue is given away */
+#define SLOW_PATIENT 3.0   /* so much longer does a suspicion of slowness keep a stage */
 
 static void start_parts(struct judge *j, const struct judge_history *h)
 {
@@ -139,10 +142,15 @@ static bool is_warming(struct judge *j, int period, const struct judge_point *gr
 	return j->first < 0 || period < j->first + j->tune.warm;
 }
 
+static double suspect_from(const struct judge *j)
+{
+	return j->stages.automatic ? j->tune.suspect_auto : j->tune.suspect;
+}
+
 /* Slow while its caches were cold, and not seen warm yet: no reason to go on. */
 static bool is_cold(const struct judge *j)
 {
-	return j->cold.log_e > log(j->tune.suspect) && j->last < j->first + j->tune.warm + COLD_LOOKS;
+	return j->cold.log_e > log(suspect_from(j)) && j->last < j->first + j->tune.warm + COLD_LOOKS;
 }
 
 static void judge_count(struct judge *j, int metric, const struct judge_point *blue, const struct judge_point *green,
@@ -159,7 +167,7 @@ static void judge_speed(struct judge *j, int period, const struct judge_point *b
 	bool begins = !j->hazard_speed.n && j->tune.warm > 0;
 	double onset;
 
-	if (begins && j->cold.log_e > log(j->tune.suspect))
+	if (begins && j->cold.log_e > log(suspect_from(j)))
 		j->hazard_speed.first = fmax(j->hazard_speed.first, STILL_COLD);
 	onset = hazard_spend(&j->hazard_speed, j->weight[period % JUDGE_RING]);
 	if (begins)
@@ -300,6 +308,36 @@ static void combine(struct judge *j, double level)
 		j->log_e = log_sum(j->log_e, j->split_probes.log_e + rest);
 }
 
+/* Who has waited long in a stage wants to go on: how much more the next may cost,
+ * and how much stronger a suspicion must be to keep it there. */
+static double hurry(const struct judge *j)
+{
+	double waited = j->tune.hurry > 0 && !j->stages.automatic ? (j->polled - j->gate.stage_from) / j->tune.hurry : 0;
+
+	return waited > 1 ? waited * waited : 1;
+}
+
+static bool is_last_look(const struct judge *j)
+{
+	return j->stage + 1 < j->stages.n && j->stages.weight[j->stage + 1] >= 1;
+}
+
+/* Evidence from which on a stage is not left: a suspicion that a small weight
+ * cannot clear up costs there as much as at a larger one. */
+static double suspect_now(const struct judge *j)
+{
+	double from = suspect_from(j);
+
+	return fmin(from * fmin(hurry(j), is_last_look(j) ? LOOK_PATIENT : INFINITY), fmax(from, j->tune.suspect_last));
+}
+
+static double suspect_slow_now(const struct judge *j)
+{
+	double more = fmin(hurry(j), is_last_look(j) ? LOOK_PATIENT : INFINITY) / SLOW_PATIENT;
+
+	return fmin(j->tune.suspect_slow * fmax(more, 1), fmax(j->tune.suspect_slow, j->tune.suspect_last));
+}
+
 /* --- the answer ------------------------------------------------------------------------ */
 
 double judge_affordable(const struct judge *j, double share)
@@ -342,20 +380,36 @@ struct need {
 	double excess, sure;
 };
 
-/* Excess rate that the next stage could not afford until it is seen there. */
+/* Failed requests that an excess rate costs for each unit of log evidence that
+ * they bring against it, at any weight: (r - 1) / (r ln r - r + 1) where green
+ * fails r times as often as usual (for rare failures; the expected number of
+ * requests of Wald, Sequential analysis, 1947, times the excess). */
+static double costs_anyhow(const struct judge *j, double excess)
+{
+	double r = 1 + excess / clamp(j->gate.usual, USUAL_LEAST, .5);
+
+	return (r - 1) / (r * log(r) - r + 1);
+}
+
+/* Excess rate that the next stage could not afford until it is seen there: it costs
+ * more than `harm` and some times what it costs anyhow. The first grows with the
+ * rate, the second falls, so there is one such rate. */
 static double unaffordable(const struct judge *j, double next)
 {
 	const struct judge_tuning *t = &j->tune;
+	double low = 1e-7, high = 1;
 
-	return t->harm / (j->traffic * next * t->react);
-}
+	if (t->intrinsic <= 0)
+		return t->harm / (j->traffic * next * t->react);
+	for (int i = 0; i < 50; i++) {
+		double excess = sqrt(low * high);
 
-/* Who has waited long in a stage wants to go on: how much more it may cost. */
-static double hurry(const struct judge *j)
-{
-	double waited = j->tune.hurry > 0 ? (j->polled - j->gate.stage_from) / j->tune.hurry : 0;
-
-	return waited > 1 ? waited * waited : 1;
+		if (j->traffic * next * t->react * excess > t->harm + t->intrinsic * costs_anyhow(j, excess))
+			high = excess;
+		else
+			low = excess;
+	}
+	return high;
 }
 
 /* What the next stage could not afford; and, before the last request of blue is
@@ -427,7 +481,7 @@ static bool worth_looking(const struct judge *j, int now)
 static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 {
 	bool alone = now > 0 && j->weight[(now - 1) % JUDGE_RING] >= 1;
-	double suspect = alone ? j->tune.suspect_last : j->tune.suspect;
+	double suspect = alone ? j->tune.suspect_last : suspect_now(j);
 
 	combine(j, worth_looking(j, now) ? fmax(look_ahead(j, now), j->level.log_e) : j->level.log_e);
 	a->log_e = j->log_e;
@@ -438,7 +492,7 @@ static void evidence_of(struct judge *j, int now, struct judge_answer *a)
 	a->excess = gate_excluded(&j->tune, j->gate.run, log(1 / j->tune.beta));
 	a->stale = now - j->last > STALE_AFTER && j->unseen > STALE_REQUESTS;
 	a->cold = j->log_e <= log(suspect) && is_cold(j);
-	a->slow = j->log_e <= log(suspect) && !a->cold && !alone && j->split[JUDGE_SLOW].log_e > log(j->tune.suspect_slow);
+	a->slow = j->log_e <= log(suspect) && !a->cold && !alone && j->split[JUDGE_SLOW].log_e > log(suspect_slow_now(j));
 	a->suspicious = j->log_e > log(suspect) || a->cold || a->slow;
 }
 

@@ -41,8 +41,8 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 /* What may be changed: all of it numbers, so that a table (tuning.c) names,
  * bounds and explains each. Counts and times are in requests and periods. */
 struct judge_tuning {
-	double alpha, beta, beta_auto, beta_look, beta_last, harm, hurry, harm_auto, harm_first, react, observe;
-	double error_share, level_share, suspect, suspect_last, suspect_slow;
+	double alpha, beta, beta_auto, beta_look, beta_last, harm, intrinsic, hurry, harm_auto, harm_first, react, observe;
+	double error_share, level_share, suspect, suspect_auto, suspect_last, suspect_slow;
 	double hazard_first, hazard_stage, hazard_auto, hazard_slow;
 	double gate_floor, gate_cap, cap_alone, burst, excess_ratio, level_low, level_high, level_prior, fine, joint;
 	double lax, last_look, visible, visible_auto, gross, patience, firm, warm;
@@ -117,6 +117,7 @@ struct judge_level {
 	double usual[JUDGE_LEVELS];  /* long-run law of the level, from history */
 	double leaves, drift[JUDGE_LEVELS]; /* in a period, other than a step: with what probability, and where it goes to */
 	bool begun;                  /* green's errors were seen */
+	bool apart;                  /* a colour's many errors say less only of that colour */
 	double same[JUDGE_LEVELS];   /* posterior of the level while green is as blue */
 	double worse[JUDGE_EXCESSES][JUDGE_LEVELS]; /* joint with "green is worse since some onset", relative to `same` */
 	int excesses;                /* how many of the excess rates are in use */

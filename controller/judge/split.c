@@ -64,18 +64,40 @@ void split_expect(struct judge_split *s, const struct judge_split *seen)
 /* A clump is one event: it falls on one colour. Where green alone fails, its
  * errors say no more than three single ones, or than one that is a surprise by
  * how many errors it brings; `single`: what an error of green says. */
+static double as_events(const struct judge_split *s, double green, double single)
+{
+	return fmax(CLUMP_SINGLES * single, single + clump_surprise(&s->unknown, green));
+}
+
 static double most_alone(const struct judge_split *s, double green, double single)
 {
 	double event = s->unknown.one_event ? single + clump_surprise(&s->unknown, green) : -INFINITY;
-	double most = s->unknown.one_event && green > CLUMP_SINGLES ? fmax(CLUMP_SINGLES * single, event) : INFINITY;
+	double most = s->unknown.one_event && green > CLUMP_SINGLES ? as_events(s, green, single) : INFINITY;
 
 	return s->capped ? fmin(most, fmax(CLUMP_MOST, event)) : most;
 }
 
-/* Where both fail, clumps that history has too few errors to show are feared. */
-static double most_together(const struct judge_split *s, double doubt, double l)
+/* Where both fail, clumps are feared: those that are known, or that history has too few errors to show. */
+static bool is_feared(const struct judge_split *s, const struct judge_pair *p)
 {
-	return s->capped || doubt > 1 ? fmin(l / doubt, CLUMP_MOST) : l;
+	return s->capped || clump_doubt(&s->unknown, p->count[JUDGE_BLUE], p->count[JUDGE_GREEN]) > 1;
+}
+
+/* ... but a few errors of blue do not make less of what green's say alone. */
+static bool stands_alone(const struct judge_split *s, const struct judge_pair *p)
+{
+	return s->unknown.one_event && p->count[JUDGE_GREEN] > CLUMP_SINGLES && p->count[JUDGE_BLUE] <= CLUMP_ASIDE && is_feared(s, p);
+}
+
+/* `l` as far as it is believed; `fails`: what an error of green says, `any`: ... of anybody, against. */
+static double most_together(const struct judge_split *s, const struct judge_pair *p, double l, double fails, double any)
+{
+	double green = p->count[JUDGE_GREEN], blue = p->count[JUDGE_BLUE], most;
+
+	if (!is_feared(s, p))
+		return l;
+	most = fmin(l / clump_doubt(&s->unknown, blue, green), CLUMP_MOST);
+	return stands_alone(s, p) ? fmax(most, fmin(l, as_events(s, green, fails - any) - blue * any)) : most;
 }
 
 void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left)
@@ -83,17 +105,17 @@ void split_update(struct judge_split *s, const struct judge_pair *p, double onse
 	double green = p->count[JUDGE_GREEN], total = green + p->count[JUDGE_BLUE];
 	double share = p->requests[JUDGE_GREEN] / fmax(p->requests[JUDGE_GREEN] + p->requests[JUDGE_BLUE], 1);
 	double divisor = s->clump + s->wander * total * share * (1 - share);
-	double doubt = clump_doubt(&s->unknown, p->count[JUDGE_BLUE], green), sum = log(left);
+	double sum = log(left);
 
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
 		double fails = log(ratio[i]) / divisor, any = log(ratio[i] * share + 1 - share) / divisor;
 		double l = green * fails - total * any;
 
-		l = fmin(l, green < total ? most_together(s, doubt, l) : most_alone(s, green, fails - any));
+		l = fmin(l, green < total ? most_together(s, p, l, fails, any) : most_alone(s, green, fails - any));
 		s->log_ratio[i] = log_sum(s->log_ratio[i], log(onset * s->prior[i])) + l;
 		sum = log_sum(sum, s->log_ratio[i]);
 	}
 	s->log_e = sum;
-	if (green > CLUMP_SINGLES && green >= total)
+	if ((green > CLUMP_SINGLES && green >= total) || stands_alone(s, p))
 		clump_seen(&s->unknown, green);
 }

