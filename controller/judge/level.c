@@ -288,7 +288,7 @@ static bool may_be_one_event(const struct judge_level *l, const struct judge_pai
 }
 
 /* What a period may say against green: where it fails alone, all that `event`
- * leaves; where both do, what clumps leave, or that if it is more. */
+ * leaves; where both do, what clumps leave, or what `event` leaves if it is more. */
 static void bound(double *worse, const struct judge_level *l, const struct judge_pair *p, const double *same, const double *event)
 {
 	double doubt = doubt_of(l, p), most = doubt > 1 ? CLUMP_MOST : l->cap, said[JUDGE_LEVELS];

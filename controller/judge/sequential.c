@@ -18,6 +18,7 @@
 #define STILL_COLD .8      /* prior mass of "slow from the first warm period on" when green was slow before */
 #define COLD_LOOKS 3       /* periods that show whether a slow green got warm */
 #define USUAL_LEAST 1e-4   /* of blue's usual level, when it is asked what a fault costs anyhow: three hours show no less */
+#define HALVINGS 50        /* of seven decades of excess rates: as near as a double comes */
 #define LOOK_PATIENT 3.0   /* times `suspect` at most before the last request of blue is given away */
 #define SLOW_PATIENT 3.0   /* so much longer does a suspicion of slowness keep a stage */
 
@@ -401,7 +402,7 @@ static double unaffordable(const struct judge *j, double next)
 
 	if (t->intrinsic <= 0)
 		return t->harm / (j->traffic * next * t->react);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < HALVINGS; i++) {
 		double excess = sqrt(low * high);
 
 		if (j->traffic * next * t->react * excess > t->harm + t->intrinsic * costs_anyhow(j, excess))

@@ -14,7 +14,7 @@ static const struct judge_tunable rows[] = {
 	{ "beta_look", AT(beta_look), .0015, .002, 1e-6, .2, "chance of not seeing, before blue has no traffic left, what must be excluded there" },
 	{ "beta_last", AT(beta_last), .0005, .002, 1e-6, .2, "... and at the end" },
 	{ "harm", AT(harm), 3.3, 20, 1, 1e9, "failed requests one more stage may cost before its fault is seen" },
-	{ "intrinsic", AT(intrinsic), 9, 0, 0, 1e6, "... and so many times more as an excess costs at any weight for each unit of log evidence against it" },
+	{ "intrinsic", AT(intrinsic), 9, 0, 0, 1e6, "... and so many times what that fault costs at any weight for each unit of log evidence against it" },
 	{ "hurry", AT(hurry), 12, 0, 0, 1e6, "... which grows with the square of the time in a stage, from so many periods on, and so does `suspect`; 0: never" },
 	{ "harm_auto", AT(harm_auto), 15, 20, 1, 1e9, "the same with weights of its own, which need less time for the same proof" },
 	{ "harm_first", AT(harm_first), 8, 8, 1, 1e9, "the same for the first weight of \"auto\"" },

@@ -127,6 +127,28 @@ static void a_green_that_may_be_slow_gets_no_larger_share(void **unused)
 	assert_true(a.suspicious && a.slow && a.log_e < log(j.tune.suspect));
 }
 
+/* A minute of many slow answers, and none after it that could say more. Before blue's last request is given away that is
+ * reason to stay for longer. */
+static void a_suspicion_of_slowness_that_nothing_clears_up_does_not_keep_green_for_ever(void **unused)
+{
+	(void)unused;
+	for (int more = 0; more <= 1; more++) {
+		struct judge j = judge_of_even_blue();
+		struct judge_answer a;
+		int k = 0;
+
+		if (more)
+			j.stages = (struct judge_stages){ .n = 3, .weight = { .5, .8, 1 } };
+		for (; k < (int)j.tune.warm + 3; k++)
+			period(&j, k, 10, 10);
+		assert_true(period(&j, k++, 32, 10).slow);
+		judge_poll(&j, k += 5, 0, .5, &a);
+		assert_true(a.slow);
+		judge_poll(&j, k += 60, 0, .5, &a);
+		assert_int_equal(a.slow, !more);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +158,7 @@ int main(void)
 		cmocka_unit_test(a_green_that_was_slow_stays_small_until_it_was_seen_warm),
 		cmocka_unit_test(three_times_as_slow_is_not_forgiven_while_caches_are_cold),
 		cmocka_unit_test(a_green_that_may_be_slow_gets_no_larger_share),
+		cmocka_unit_test(a_suspicion_of_slowness_that_nothing_clears_up_does_not_keep_green_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
