@@ -85,22 +85,19 @@ static bool may_be_large(double p[CLUMPS][WANDERS], double doubt)
 	return large > doubt;
 }
 
-/* Events of c errors on average: another error follows each with probability
- * 1 - 1/c. A history shows large ones seldom, so they are feared to be larger. */
+/* The larger clumps in all, where green alone fails. */
 static void fear_one_event(struct judge_clump *u, double p[CLUMPS][WANDERS], double times)
 {
-	u->one_event = times > 0;
-	for (int c = 1; c < CLUMPS && u->one_event; c++) {
+	u->times = times;
+	for (int c = 1; c < CLUMPS; c++)
 		for (int w = 0; w < WANDERS; w++)
 			u->chance[c] += p[c][w];
-		u->more[c] = log(1 - 1 / fmax(clumps[c] * times, 1));
-	}
 }
 
 static struct judge_dispersion posterior(const struct judge_history *h, const struct judge_tuning *t, int metric)
 {
 	double p[CLUMPS][WANDERS], clump = 0, wander = 0;
-	struct judge_dispersion d = { .unknown = { .both = 1 } };
+	struct judge_dispersion d = { .unknown = { .both = 1, .largest = CLUMP_LARGEST } };
 
 	for (int c = 0; c < CLUMPS; c++)
 		for (int w = 0; w < WANDERS; w++)
@@ -157,7 +154,7 @@ static struct judge_dispersion mean_squares(const struct judge_history *h, int m
 	double apart = fmax(ten.information - one.information, .5), slope = AVERAGED * fmax(ten.square - one.square, 0) / apart;
 	bool sure = slope > WANDER_SURE * sqrt(2.0 * BLOCK / JUDGE_HISTORY) * one.square / apart;
 	double extra = one.square - fmin(sure ? slope : 0, .3) * one.information - 1;
-	struct judge_dispersion d = { .unknown = { .both = 1 } };
+	struct judge_dispersion d = { .unknown = { .both = 1, .largest = INFINITY } };
 
 	d.clump = d.sure = 1 + (extra > .5 ? extra : 0);
 	d.large = d.clump > 1;
@@ -192,21 +189,33 @@ double clump_doubt(const struct judge_clump *unknown, double blue, double green)
 	return blue > 0 && green > 0 ? unknown->both : 1;
 }
 
+double clump_believed(const struct judge_clump *unknown, double l, double doubt, double most)
+{
+	return fmin(l, fmax(fmin(l / doubt, most), l / fmax(doubt, unknown->largest)));
+}
+
+/* Of an event of c errors on average: the chance that it brings at least so many.
+ * A history shows large ones seldom, so they are feared to be larger. */
+static double chance_of(const struct judge_clump *unknown, int c, double errors)
+{
+	return unknown->chance[c] * pow(1 - 1 / fmax(clumps[c] * unknown->times, 1), errors - 1);
+}
+
 double clump_surprise(const struct judge_clump *unknown, double errors)
 {
 	double chance = 0;
 
 	for (int c = 1; c < CLUMPS; c++)
-		chance += unknown->chance[c] * exp(unknown->more[c] * (errors - 1));
+		chance += chance_of(unknown, c, errors);
 	return -log(chance);
 }
 
 void clump_seen(struct judge_clump *unknown, double errors)
 {
-	double total = 0;
+	double total = 0, seen[CLUMPS];
 
 	for (int c = 1; c < CLUMPS; c++)
-		total += unknown->chance[c] * exp(unknown->more[c] * (errors - 1));
+		total += seen[c] = chance_of(unknown, c, errors);
 	for (int c = 1; c < CLUMPS && total > 0; c++)
-		unknown->chance[c] *= exp(unknown->more[c] * (errors - 1)) / total;
+		unknown->chance[c] = seen[c] / total;
 }

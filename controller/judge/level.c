@@ -40,8 +40,9 @@
 #define RECENT 30       /* periods of history that say where the level stands now */
 #define BLOCK 5         /* periods of history taken together */
 
-/* The reference has no .1 and no .5; the last two here. */
-static const double excess[JUDGE_EXCESSES] = { 1e-4, 5e-4, 2e-3, 5e-3, .02, .05, .2, .98, .1, .5 };
+/* The first eight are the reference's. Between .1 and .98 they are close: where errors are too many to count in full,
+ * those next to the rate would say little of it, and more errors would be less evidence. */
+static const double excess[JUDGE_EXCESSES] = { 1e-4, 5e-4, 2e-3, 5e-3, .02, .05, .2, .98, .1, .14, .35, .6 };
 #define REFERENCE_EXCESSES 8
 
 /* The grid and its logarithms: constants that C cannot write down. */
@@ -217,15 +218,12 @@ static double known_count(const struct judge_pair *p, enum judge_colour c)
 }
 
 /* What a period may say against green at most. */
-static void cap(double *worse, const double *same, double doubt, double most)
+static void cap(double *worse, const struct judge_level *l, const double *same, double doubt, double most)
 {
 	if (doubt <= 1 && isinf(most))
 		return;
-	for (int g = 0; g < JUDGE_LEVELS; g++) {
-		double more = worse[g] - same[g];
-
-		worse[g] = same[g] + fmin(fmin(more, more / doubt), most);
-	}
+	for (int g = 0; g < JUDGE_LEVELS; g++)
+		worse[g] = same[g] + clump_believed(&l->unknown, worse[g] - same[g], doubt, most);
 }
 
 static double most_of(const double *row, double most)
@@ -255,15 +253,20 @@ static double power_of(const struct judge_level *l, const struct judge_pair *p, 
 static double log_choose(double n, double k) { return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1); }
 
 /* Green's errors, where blue has none, as three events, of which one brings all
- * others: the likelihood of "as blue" is at least that. */
-static void one_event(double *same, const struct judge_level *l, const double *blue, double n, double x, double power)
+ * others: the likelihood of "as blue" is at least that. Three events are too few
+ * to say the same again, so COUNT_CAP is none of theirs; unless blue has an error
+ * or two, when it may be the beginning of an incident. `power`: of green's errors. */
+static void one_event(double *same, const struct judge_level *l, const struct judge_pair *p, const double *blue, double power)
 {
-	double ways = log_choose(n, CLUMP_SINGLES) - log_choose(n, x), surprise = clump_surprise(&l->unknown, x - CLUMP_SINGLES + 1);
+	double n = p->requests[JUDGE_GREEN], x = p->count[JUDGE_GREEN];
+	double power_events = known_count(p, JUDGE_BLUE) <= 0 ? power_of(l, p, CLUMP_SINGLES) : power;
+	double ways = power_events * log_choose(n, CLUMP_SINGLES) - power * log_choose(n, x);
+	double surprise = clump_surprise(&l->unknown, x - CLUMP_SINGLES + 1);
 
 	for (int g = 0; g < JUDGE_LEVELS; g++) {
 		double events = CLUMP_SINGLES * grid.log_p[g] + (n - CLUMP_SINGLES) * grid.log_q[g];
 
-		same[g] = fmax(same[g], blue[g] + power * (events + ways) - surprise);
+		same[g] = fmax(same[g], blue[g] + power_events * events + ways - surprise);
 	}
 }
 
@@ -283,7 +286,7 @@ static bool may_be_one_event(const struct judge_level *l, const struct judge_pai
 {
 	double blue = known_count(p, JUDGE_BLUE);
 
-	return l->unknown.one_event && known_count(p, JUDGE_GREEN) > CLUMP_SINGLES &&
+	return l->unknown.times > 0 && known_count(p, JUDGE_GREEN) > CLUMP_SINGLES &&
 	       (blue <= 0 || (blue <= CLUMP_ASIDE && is_feared(l, p)));
 }
 
@@ -296,7 +299,7 @@ static void bound(double *worse, const struct judge_level *l, const struct judge
 	if (event && known_count(p, JUDGE_BLUE) <= 0)
 		return;
 	memcpy(said, worse, sizeof said);
-	cap(worse, same, doubt, most);
+	cap(worse, l, same, doubt, most);
 	for (int g = 0; g < JUDGE_LEVELS && event; g++)
 		worse[g] = fmax(worse[g], same[g] + fmin(said[g] - same[g], said[g] - event[g]));
 }
@@ -312,7 +315,7 @@ static void likelihood_of(struct likelihood *k, const struct judge_level *l, con
 	add_half(k->same, l, p, JUDGE_GREEN, power, grid.log_p, grid.log_q);
 	memcpy(event, k->same, sizeof event);
 	if (may_be)
-		one_event(event, l, blue, p->requests[JUDGE_GREEN], failed[JUDGE_GREEN], power);
+		one_event(event, l, p, blue, power);
 	if (failed[JUDGE_BLUE] <= 0)
 		memcpy(k->same, event, sizeof event);
 	k->most = most_of(k->same, -INFINITY);

@@ -26,8 +26,12 @@ struct judge_dispersion {
 #define CLUMP_SINGLES 3.0 /* so many errors of one period are taken for as many events */
 #define CLUMP_ASIDE 2.0   /* so few errors of blue are no part of what happens to green */
 #define CLUMP_MOST 2.0    /* log evidence that one period may add when errors come in large clumps */
+#define CLUMP_LARGEST 20.0 /* ... or what it says divided by so much, if that is more */
 /* What divides the evidence of a period with so many errors, >= 1. */
 double clump_doubt(const struct judge_clump *unknown, double blue, double green);
+/* What is believed of `l`, log evidence of a period, where clumps are feared: `doubt` divides it, `most` bounds it;
+ * but the largest that is feared explains away only so much. */
+double clump_believed(const struct judge_clump *unknown, double l, double doubt, double most);
 /* -log of the chance that an event brings at least so many errors. */
 double clump_surprise(const struct judge_clump *unknown, double errors);
 /* Such an event was seen, or may have been: the next is the less a surprise. */

@@ -34,7 +34,7 @@ enum judge_colour { JUDGE_BLUE, JUDGE_GREEN };
 #define JUDGE_STAKES 4
 #define JUDGE_RATIOS 10
 #define JUDGE_LEVELS 44
-#define JUDGE_EXCESSES 10
+#define JUDGE_EXCESSES 12
 #define JUDGE_GATES 25
 #define JUDGE_NEAR 19    /* levels near the usual one */
 
@@ -87,12 +87,13 @@ struct judge_hazard {
 
 /* Clumping of errors that blue's history does not rule out. Where both colours
  * fail, `both` divides what a period says; 1: nothing is feared. Where green
- * alone fails, all its errors may be one event: the law of the size of events,
- * chance[i] for "one more error follows with log probability more[i]". */
+ * alone fails, all its errors may be one event: chance[i] says of which size on
+ * average, of the grid in dispersion.c, each `times` as large. */
 #define JUDGE_CLUMPS 9
 struct judge_clump {
-	bool one_event; /* is feared */
-	double both, chance[JUDGE_CLUMPS], more[JUDGE_CLUMPS];
+	double both, largest; /* largest: errors of one event that are feared where both fail */
+	double times;         /* 0: one event is not feared where green alone fails */
+	double chance[JUDGE_CLUMPS];
 };
 
 /* E-process of the split of a count between the colours, given its total.

@@ -71,8 +71,8 @@ static double as_events(const struct judge_split *s, double green, double single
 
 static double most_alone(const struct judge_split *s, double green, double single)
 {
-	double event = s->unknown.one_event ? single + clump_surprise(&s->unknown, green) : -INFINITY;
-	double most = s->unknown.one_event && green > CLUMP_SINGLES ? as_events(s, green, single) : INFINITY;
+	double event = s->unknown.times > 0 ? single + clump_surprise(&s->unknown, green) : -INFINITY;
+	double most = s->unknown.times > 0 && green > CLUMP_SINGLES ? as_events(s, green, single) : INFINITY;
 
 	return s->capped ? fmin(most, fmax(CLUMP_MOST, event)) : most;
 }
@@ -86,7 +86,7 @@ static bool is_feared(const struct judge_split *s, const struct judge_pair *p)
 /* ... but a few errors of blue do not make less of what green's say alone. */
 static bool stands_alone(const struct judge_split *s, const struct judge_pair *p)
 {
-	return s->unknown.one_event && p->count[JUDGE_GREEN] > CLUMP_SINGLES && p->count[JUDGE_BLUE] <= CLUMP_ASIDE && is_feared(s, p);
+	return s->unknown.times > 0 && p->count[JUDGE_GREEN] > CLUMP_SINGLES && p->count[JUDGE_BLUE] <= CLUMP_ASIDE && is_feared(s, p);
 }
 
 /* `l` as far as it is believed; `fails`: what an error of green says, `any`: ... of anybody, against. */
@@ -96,7 +96,7 @@ static double most_together(const struct judge_split *s, const struct judge_pair
 
 	if (!is_feared(s, p))
 		return l;
-	most = fmin(l / clump_doubt(&s->unknown, blue, green), CLUMP_MOST);
+	most = clump_believed(&s->unknown, l, clump_doubt(&s->unknown, blue, green), CLUMP_MOST);
 	return stands_alone(s, p) ? fmax(most, fmin(l, as_events(s, green, fails - any) - blue * any)) : most;
 }
 

@@ -115,6 +115,20 @@ static void one_event_of_many_errors_is_no_proof_without_a_history(void **unused
 	assert_true(evidence(&h, .25, fault, 6, NULL, 0) > log(100)); /* as many, but again and again */
 }
 
+/* All of green's requests fail, and blue has a burst of one in a hundred. */
+static void all_requests_that_fail_are_no_clump_because_blue_has_a_burst(void **unused)
+{
+	struct judge_history h;
+	double log_e = 0;
+
+	(void)unused;
+	past(&h, 0, 0);
+	begin(&h, .25, NULL, 0);
+	for (int k = 0; k < 3; k++)
+		log_e = period(k, k ? 8 : 0, k ? 250 : 0).log_e;
+	assert_true(log_e > log(100));
+}
+
 /* Each minute's errors fall on one zone; bursts of hundreds fall on both, now more on one, now on the other. */
 static void bursts_of_history_hide_no_clumps(void **unused)
 {
@@ -586,6 +600,7 @@ int main(void)
 		cmocka_unit_test(a_quiet_hour_hides_no_green_that_fails_twice_as_often),
 		cmocka_unit_test(one_uneven_minute_of_history_does_not_slow_the_gate),
 		cmocka_unit_test(one_event_of_many_errors_is_no_proof_without_a_history),
+		cmocka_unit_test(all_requests_that_fail_are_no_clump_because_blue_has_a_burst),
 		cmocka_unit_test(bursts_of_history_hide_no_clumps),
 		cmocka_unit_test(one_uneven_burst_of_history_hides_no_fault),
 		cmocka_unit_test(small_clumps_that_are_known_well_hide_no_slow_green),
