@@ -13,12 +13,8 @@
  * together, in which J is ten times as large. Both are unknown: every pair of a
  * grid is weighed by the likelihood of all splits, and what follows is a mean
  * over it. So one uneven minute says what one minute can say, and a history
- * without errors leaves what was thought before: clumps are rare.
- *
- * A clump is an event whose errors fall on one colour: c on average, geometric,
- * so that it brings at least x with probability (1 - 1/c)^(x-1). When green
- * alone fails, the mean of that over c bounds what its errors say; and what was
- * seen of such events moves the weights of c, so that the next is no surprise. */
+ * without errors leaves what was thought before: clumps are rare. What clumps
+ * make of a period's evidence is in clump.c. */
 #include "judge/parts.h"
 
 #include <math.h>
@@ -26,10 +22,10 @@
 #define BLOCK 10     /* periods */
 #define AVERAGED 1.4 /* a wandering ratio is averaged a little over a block */
 #define LARGE 5.0    /* clumps from here on: one of them in a minute looks like a fault */
+#define LARGEST 20.0 /* errors of one event that are feared where both colours fail */
 
 #define CLUMPS JUDGE_CLUMPS
 #define WANDERS 9
-static const double clumps[CLUMPS] = { 1, 1.5, 2.2, 3.3, 5, 7.5, 11, 16, 25 };
 static const double wanders[WANDERS] = { 0, .002, .005, .01, .02, .04, .08, .15, .3 };
 
 static void add_splits(double l[CLUMPS][WANDERS], const struct judge_history *h, int metric, int size, double averaged)
@@ -41,7 +37,7 @@ static void add_splits(double l[CLUMPS][WANDERS], const struct judge_history *h,
 			continue;
 		for (int c = 0; c < CLUMPS; c++)
 			for (int w = 0; w < WANDERS; w++) {
-				double expected = clumps[c] + wanders[w] * u.information / averaged;
+				double expected = clump_size[c] + wanders[w] * u.information / averaged;
 
 				l[c][w] -= (log(expected) + u.square / expected) / 2;
 			}
@@ -70,9 +66,9 @@ static double surely(double p[CLUMPS][WANDERS], double doubt)
 		for (int w = 0; w < WANDERS; w++)
 			below += p[c][w];
 		if (below > doubt)
-			return clumps[c];
+			return clump_size[c];
 	}
-	return clumps[CLUMPS - 1];
+	return clump_size[CLUMPS - 1];
 }
 
 static bool may_be_large(double p[CLUMPS][WANDERS], double doubt)
@@ -80,24 +76,15 @@ static bool may_be_large(double p[CLUMPS][WANDERS], double doubt)
 	double large = 0;
 
 	for (int c = 0; c < CLUMPS; c++)
-		for (int w = 0; w < WANDERS && clumps[c] >= LARGE; w++)
+		for (int w = 0; w < WANDERS && clump_size[c] >= LARGE; w++)
 			large += p[c][w];
 	return large > doubt;
-}
-
-/* The larger clumps in all, where green alone fails. */
-static void fear_one_event(struct judge_clump *u, double p[CLUMPS][WANDERS], double times)
-{
-	u->times = times;
-	for (int c = 1; c < CLUMPS; c++)
-		for (int w = 0; w < WANDERS; w++)
-			u->chance[c] += p[c][w];
 }
 
 static struct judge_dispersion posterior(const struct judge_history *h, const struct judge_tuning *t, int metric)
 {
 	double p[CLUMPS][WANDERS], clump = 0, wander = 0;
-	struct judge_dispersion d = { .unknown = { .both = 1, .largest = CLUMP_LARGEST } };
+	struct judge_dispersion d = { .unknown = { .both = 1, .largest = LARGEST, .times = t->clump_alone } };
 
 	for (int c = 0; c < CLUMPS; c++)
 		for (int w = 0; w < WANDERS; w++)
@@ -107,14 +94,14 @@ static struct judge_dispersion posterior(const struct judge_history *h, const st
 	normalise(p);
 	for (int c = 0; c < CLUMPS; c++)
 		for (int w = 0; w < WANDERS; w++) {
-			clump += p[c][w] * clumps[c];
+			clump += p[c][w] * clump_size[c];
 			wander += p[c][w] * wanders[w];
+			d.unknown.chance[c] += p[c][w];
 		}
 	d.clump = 1 + t->clump_more * fmax(clump - t->clump_slack, 0);
 	d.sure = fmin(surely(p, t->clump_sure), d.clump);
-	d.large = d.clump > 1 && may_be_large(p, t->clump_sure);
+	d.unknown.large = d.clump > 1 && may_be_large(p, t->clump_sure);
 	d.wander = t->wander_more * wander;
-	fear_one_event(&d.unknown, p, t->clump_alone);
 	return d;
 }
 
@@ -157,7 +144,7 @@ static struct judge_dispersion mean_squares(const struct judge_history *h, int m
 	struct judge_dispersion d = { .unknown = { .both = 1, .largest = INFINITY } };
 
 	d.clump = d.sure = 1 + (extra > .5 ? extra : 0);
-	d.large = d.clump > 1;
+	d.unknown.large = d.clump > 1;
 	d.wander = fmin(sure ? INFLATE * slope : PRIOR_WANDER, 1);
 	return d;
 }
@@ -182,40 +169,4 @@ struct judge_dispersion dispersion_of(const struct judge_history *h, const struc
 	if (in_company(h, metric) < t->clump_known)
 		d.unknown.both = fmax(t->clump_unknown / d.clump, 1);
 	return d;
-}
-
-double clump_doubt(const struct judge_clump *unknown, double blue, double green)
-{
-	return blue > 0 && green > 0 ? unknown->both : 1;
-}
-
-double clump_believed(const struct judge_clump *unknown, double l, double doubt, double most)
-{
-	return fmin(l, fmax(fmin(l / doubt, most), l / fmax(doubt, unknown->largest)));
-}
-
-/* Of an event of c errors on average: the chance that it brings at least so many.
- * A history shows large ones seldom, so they are feared to be larger. */
-static double chance_of(const struct judge_clump *unknown, int c, double errors)
-{
-	return unknown->chance[c] * pow(1 - 1 / fmax(clumps[c] * unknown->times, 1), errors - 1);
-}
-
-double clump_surprise(const struct judge_clump *unknown, double errors)
-{
-	double chance = 0;
-
-	for (int c = 1; c < CLUMPS; c++)
-		chance += chance_of(unknown, c, errors);
-	return -log(chance);
-}
-
-void clump_seen(struct judge_clump *unknown, double errors)
-{
-	double total = 0, seen[CLUMPS];
-
-	for (int c = 1; c < CLUMPS; c++)
-		total += seen[c] = chance_of(unknown, c, errors);
-	for (int c = 1; c < CLUMPS && total > 0; c++)
-		unknown->chance[c] = seen[c] / total;
 }

@@ -12,7 +12,7 @@
  * What green shows before blue's half of a minute is there may be an incident of
  * both, but for the very minute in which green begins: one a week falls there
  * once in ten thousand runs. And where green alone fails, all its errors but
- * three may be one event (dispersion.c), so "as blue" is never less likely than
+ * three may be one event (clump.c), so "as blue" is never less likely than
  * that; where blue has an error or two, that is what green's errors say at least.
  *
  * Filter: forward recursion of a hidden Markov model (Baum & Petrie,
@@ -182,7 +182,6 @@ void level_start(struct judge_level *l, const double *requests, const double *er
 	l->excesses = all ? JUDGE_EXCESSES : REFERENCE_EXCESSES;
 	l->power = 1 / d->clump;
 	l->wander = all ? d->wander : 0;
-	l->cap = d->large ? CLUMP_MOST : INFINITY;
 	l->apart = all;
 	l->unknown = d->unknown;
 	for (int i = n > RECENT && all ? n - RECENT : n; i < n; i++)
@@ -215,15 +214,6 @@ static void add_half(double *row, const struct judge_level *l, const struct judg
 static double known_count(const struct judge_pair *p, enum judge_colour c)
 {
 	return p->known[c] == PAIR_KNOWN ? p->count[c] : 0;
-}
-
-/* What a period may say against green at most. */
-static void cap(double *worse, const struct judge_level *l, const double *same, double doubt, double most)
-{
-	if (doubt <= 1 && isinf(most))
-		return;
-	for (int g = 0; g < JUDGE_LEVELS; g++)
-		worse[g] = same[g] + clump_believed(&l->unknown, worse[g] - same[g], doubt, most);
 }
 
 static double most_of(const double *row, double most)
@@ -270,38 +260,25 @@ static void one_event(double *same, const struct judge_level *l, const struct ju
 	}
 }
 
-/* Where both fail, clumps are feared: known ones, or those that history has too few errors to show. */
-static double doubt_of(const struct judge_level *l, const struct judge_pair *p)
-{
-	return clump_doubt(&l->unknown, known_count(p, JUDGE_BLUE), known_count(p, JUDGE_GREEN));
-}
-
-static bool is_feared(const struct judge_level *l, const struct judge_pair *p)
-{
-	return doubt_of(l, p) > 1 || !isinf(l->cap);
-}
-
-/* Green fails alone, or all but alone. */
+/* Green's errors may be one event. */
 static bool may_be_one_event(const struct judge_level *l, const struct judge_pair *p)
 {
-	double blue = known_count(p, JUDGE_BLUE);
-
-	return l->unknown.times > 0 && known_count(p, JUDGE_GREEN) > CLUMP_SINGLES &&
-	       (blue <= 0 || (blue <= CLUMP_ASIDE && is_feared(l, p)));
+	return clump_alone(&l->unknown, known_count(p, JUDGE_BLUE), known_count(p, JUDGE_GREEN));
 }
 
 /* What a period may say against green: where it fails alone, all that `event`
  * leaves; where both do, what clumps leave, or what `event` leaves if it is more. */
 static void bound(double *worse, const struct judge_level *l, const struct judge_pair *p, const double *same, const double *event)
 {
-	double doubt = doubt_of(l, p), most = doubt > 1 ? CLUMP_MOST : l->cap, said[JUDGE_LEVELS];
+	double blue = known_count(p, JUDGE_BLUE), green = known_count(p, JUDGE_GREEN);
 
-	if (event && known_count(p, JUDGE_BLUE) <= 0)
+	if ((event && blue <= 0) || !clump_feared(&l->unknown, blue, green))
 		return;
-	memcpy(said, worse, sizeof said);
-	cap(worse, l, same, doubt, most);
-	for (int g = 0; g < JUDGE_LEVELS && event; g++)
-		worse[g] = fmax(worse[g], same[g] + fmin(said[g] - same[g], said[g] - event[g]));
+	for (int g = 0; g < JUDGE_LEVELS; g++) {
+		double said = worse[g] - same[g], most = clump_believed(&l->unknown, blue, green, said);
+
+		worse[g] = same[g] + (event ? fmax(most, fmin(said, worse[g] - event[g])) : most);
+	}
 }
 
 static void likelihood_of(struct likelihood *k, const struct judge_level *l, const struct judge_pair *p)

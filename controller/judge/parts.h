@@ -16,26 +16,24 @@ struct judge_pair {
 };
 
 /* How two healthy groups differ: clump >= 1, wander >= 0; `sure` is the clump as
- * far as it is sure, 1 to clump; `large`: some may be so large that one period must
- * not say much; `unknown` what is feared beyond it. */
+ * far as it is sure, 1 to clump; `unknown` what is feared beyond it. */
 struct judge_dispersion {
 	double clump, wander, sure;
-	bool large;
 	struct judge_clump unknown;
 };
+extern const double clump_size[JUDGE_CLUMPS]; /* errors of one event, on average */
 #define CLUMP_SINGLES 3.0 /* so many errors of one period are taken for as many events */
-#define CLUMP_ASIDE 2.0   /* so few errors of blue are no part of what happens to green */
 #define CLUMP_MOST 2.0    /* log evidence that one period may add when errors come in large clumps */
-#define CLUMP_LARGEST 20.0 /* ... or what it says divided by so much, if that is more */
-/* What divides the evidence of a period with so many errors, >= 1. */
-double clump_doubt(const struct judge_clump *unknown, double blue, double green);
-/* What is believed of `l`, log evidence of a period, where clumps are feared: `doubt` divides it, `most` bounds it;
- * but the largest that is feared explains away only so much. */
-double clump_believed(const struct judge_clump *unknown, double l, double doubt, double most);
+/* Clumps may be what a period with so many errors of either colour shows. */
+bool clump_feared(const struct judge_clump *k, double blue, double green);
+/* What is then believed of `l`, log evidence of the period. */
+double clump_believed(const struct judge_clump *k, double blue, double green, double l);
+/* Green fails alone, or all but alone, and its errors may be one event. */
+bool clump_alone(const struct judge_clump *k, double blue, double green);
 /* -log of the chance that an event brings at least so many errors. */
-double clump_surprise(const struct judge_clump *unknown, double errors);
+double clump_surprise(const struct judge_clump *k, double errors);
 /* Such an event was seen, or may have been: the next is the less a surprise. */
-void clump_seen(struct judge_clump *unknown, double errors);
+void clump_seen(struct judge_clump *k, double errors);
 
 /* The mass that falls on "the fault began in this period". */
 double hazard_spend(struct judge_hazard *h, double weight);

@@ -87,10 +87,11 @@ struct judge_hazard {
 
 /* Clumping of errors that blue's history does not rule out. Where both colours
  * fail, `both` divides what a period says; 1: nothing is feared. Where green
- * alone fails, all its errors may be one event: chance[i] says of which size on
- * average, of the grid in dispersion.c, each `times` as large. */
+ * alone fails, all its errors may be one event: chance[i] is that of the i-th of
+ * a grid of sizes, each `times` as large. See clump.c. */
 #define JUDGE_CLUMPS 9
 struct judge_clump {
+	bool large;           /* some may be so large that one period must not say much */
 	double both, largest; /* largest: errors of one event that are feared where both fail */
 	double times;         /* 0: one event is not feared where green alone fails */
 	double chance[JUDGE_CLUMPS];
@@ -100,7 +101,6 @@ struct judge_clump {
  * See split.c. */
 struct judge_split {
 	double clump, wander; /* dispersion of healthy groups: factor, variance of the log ratio */
-	bool capped;          /* one period may say little */
 	struct judge_clump unknown;
 	double ratio_min;     /* ratios below are what healthy groups show */
 	double prior[JUDGE_RATIOS], log_ratio[JUDGE_RATIOS];
@@ -122,7 +122,7 @@ struct judge_level {
 	double same[JUDGE_LEVELS];   /* posterior of the level while green is as blue */
 	double worse[JUDGE_EXCESSES][JUDGE_LEVELS]; /* joint with "green is worse since some onset", relative to `same` */
 	int excesses;                /* how many of the excess rates are in use */
-	double power, cap;           /* of the likelihood, for clumped errors */
+	double power;                /* of the likelihood, for clumped errors */
 	double rate, wander;         /* blue's usual error rate; variance of the log ratio of healthy groups */
 	struct judge_clump unknown;
 	double log_e;

@@ -35,7 +35,7 @@ void split_start(struct judge_split *s, const struct judge_dispersion *d, enum s
 {
 	double total = 0;
 
-	*s = (struct judge_split){ .clump = d->clump, .capped = d->large, .wander = d->wander, .unknown = d->unknown };
+	*s = (struct judge_split){ .clump = d->clump, .wander = d->wander, .unknown = d->unknown };
 	s->ratio_min = exp(fmin(WANDER_SDS * sqrt(d->wander), WANDER_MOST));
 	for (int i = 0; i < JUDGE_RATIOS; i++) {
 		s->prior[i] = ratio[i] >= fmin(s->ratio_min, RATIO_KEPT) * .999 ? (i == SLIGHT ? slight : prior[kind][i]) : 0;
@@ -69,40 +69,32 @@ static double as_events(const struct judge_split *s, double green, double single
 	return fmax(CLUMP_SINGLES * single, single + clump_surprise(&s->unknown, green));
 }
 
-static double most_alone(const struct judge_split *s, double green, double single)
+/* What is believed of `l` where green alone fails. */
+static double believed_alone(const struct judge_split *s, double green, double l, double single)
 {
-	double event = s->unknown.times > 0 ? single + clump_surprise(&s->unknown, green) : -INFINITY;
-	double most = s->unknown.times > 0 && green > CLUMP_SINGLES ? as_events(s, green, single) : INFINITY;
+	const struct judge_clump *k = &s->unknown;
 
-	return s->capped ? fmin(most, fmax(CLUMP_MOST, event)) : most;
+	if (clump_alone(k, 0, green))
+		l = fmin(l, as_events(s, green, single));
+	if (k->large)
+		l = fmin(l, fmax(CLUMP_MOST, k->times > 0 ? single + clump_surprise(k, green) : 0));
+	return l;
 }
 
-/* Where both fail, clumps are feared: those that are known, or that history has too few errors to show. */
-static bool is_feared(const struct judge_split *s, const struct judge_pair *p)
+/* ... and where both do: a few errors of blue do not make less of what green's say
+ * alone. `fails`: what an error of green says, `any`: ... of anybody, against. */
+static double believed(const struct judge_split *s, double blue, double green, double l, double fails, double any)
 {
-	return s->capped || clump_doubt(&s->unknown, p->count[JUDGE_BLUE], p->count[JUDGE_GREEN]) > 1;
-}
+	double most = clump_believed(&s->unknown, blue, green, l);
 
-/* ... but a few errors of blue do not make less of what green's say alone. */
-static bool stands_alone(const struct judge_split *s, const struct judge_pair *p)
-{
-	return s->unknown.times > 0 && p->count[JUDGE_GREEN] > CLUMP_SINGLES && p->count[JUDGE_BLUE] <= CLUMP_ASIDE && is_feared(s, p);
-}
-
-/* `l` as far as it is believed; `fails`: what an error of green says, `any`: ... of anybody, against. */
-static double most_together(const struct judge_split *s, const struct judge_pair *p, double l, double fails, double any)
-{
-	double green = p->count[JUDGE_GREEN], blue = p->count[JUDGE_BLUE], most;
-
-	if (!is_feared(s, p))
-		return l;
-	most = clump_believed(&s->unknown, l, clump_doubt(&s->unknown, blue, green), CLUMP_MOST);
-	return stands_alone(s, p) ? fmax(most, fmin(l, as_events(s, green, fails - any) - blue * any)) : most;
+	if (clump_alone(&s->unknown, blue, green))
+		most = fmax(most, fmin(l, as_events(s, green, fails - any) - blue * any));
+	return most;
 }
 
 void split_update(struct judge_split *s, const struct judge_pair *p, double onset, double left)
 {
-	double green = p->count[JUDGE_GREEN], total = green + p->count[JUDGE_BLUE];
+	double green = p->count[JUDGE_GREEN], blue = p->count[JUDGE_BLUE], total = green + blue;
 	double share = p->requests[JUDGE_GREEN] / fmax(p->requests[JUDGE_GREEN] + p->requests[JUDGE_BLUE], 1);
 	double divisor = s->clump + s->wander * total * share * (1 - share);
 	double sum = log(left);
@@ -111,11 +103,11 @@ void split_update(struct judge_split *s, const struct judge_pair *p, double onse
 		double fails = log(ratio[i]) / divisor, any = log(ratio[i] * share + 1 - share) / divisor;
 		double l = green * fails - total * any;
 
-		l = fmin(l, green < total ? most_together(s, p, l, fails, any) : most_alone(s, green, fails - any));
+		l = blue > 0 ? believed(s, blue, green, l, fails, any) : believed_alone(s, green, l, fails - any);
 		s->log_ratio[i] = log_sum(s->log_ratio[i], log(onset * s->prior[i])) + l;
 		sum = log_sum(sum, s->log_ratio[i]);
 	}
 	s->log_e = sum;
-	if ((green > CLUMP_SINGLES && green >= total) || stands_alone(s, p))
+	if (clump_alone(&s->unknown, blue, green))
 		clump_seen(&s->unknown, green);
 }
