@@ -40,10 +40,22 @@
 #define RECENT 30       /* periods of history that say where the level stands now */
 #define BLOCK 5         /* periods of history taken together */
 
-/* The first eight are the reference's. Between .1 and .98 they are close: where errors are too many to count in full,
- * those next to the rate would say little of it, and more errors would be less evidence. */
-static const double excess[JUDGE_EXCESSES] = { 1e-4, 5e-4, 2e-3, 5e-3, .02, .05, .2, .98, .1, .14, .35, .6 };
+/* How much worse a green that fails may be. Between .1 and .98 the rates are close: where errors are too many to
+ * count in full, those next to the true one would say little of it, and more errors would be less evidence. */
+#define DENSE (.4 / 6)
+static const struct {
+	double excess, prior;
+} fault[JUDGE_EXCESSES] = {
+	{ 1e-4, .1 }, { 5e-4, .1 }, { 2e-3, .1 }, { 5e-3, .1 }, { .02, .1 }, { .05, .1 }, { .2, DENSE }, { .98, DENSE },
+	/* not the reference's, to which the others are all as likely */
+	{ .1, DENSE }, { .14, DENSE }, { .35, DENSE }, { .6, DENSE },
+};
 #define REFERENCE_EXCESSES 8
+
+static double prior_of(const struct judge_level *l, int d)
+{
+	return l->excesses < JUDGE_EXCESSES ? 1.0 / l->excesses : fault[d].prior;
+}
 
 /* The grid and its logarithms: constants that C cannot write down. */
 struct grid {
@@ -64,7 +76,7 @@ static void __attribute__((constructor)) grid_fill(void)
 		grid.log_q[g] = log1p(-p);
 		broad += p >= BROAD_FROM;
 		for (int d = 0; d < JUDGE_EXCESSES; d++) {
-			double w = fmin(fmax(RATIO * p, p + excess[d] * (1 - p)), WORST);
+			double w = fmin(fmax(RATIO * p, p + fault[d].excess * (1 - p)), WORST);
 
 			grid.log_wp[d][g] = log(w);
 			grid.log_wq[d][g] = log1p(-w);
@@ -339,7 +351,7 @@ void level_update(struct judge_level *l, const struct judge_pair *p, double onse
 	for (int d = 0; d < l->excesses; d++) {
 		advance(l, l->worse[d]);
 		for (int g = 0; g < JUDGE_LEVELS; g++)
-			l->worse[d][g] += onset / l->excesses * l->same[g];
+			l->worse[d][g] += onset * prior_of(l, d) * l->same[g];
 	}
 	likelihood_of(&k, l, p);
 	weigh(l->same, k.same, k.most);
