@@ -39,7 +39,7 @@ help:
 	@echo 'make bench           latency, memory, CPU, the schema gate, the time without edits'
 	@echo 'make judge-bench [WORLDS=n]  the judge on the published cells, next to the oracle and its peers'
 	@echo 'make install PREFIX=/usr/local'
-	@echo 'make size layers tidy analyze fuzz demo-clean clean'
+	@echo 'make judge-differences size layers tidy analyze fuzz demo-clean clean'
 
 # --- release ---------------------------------------------------------------
 REL := $(SRC:controller/%.c=build/release/%.o) build/release/main.o

@@ -4,12 +4,14 @@
 JUDGE_VENV := build/judge/venv/.want
 WORLDS ?= 4000
 POLICIES ?= ours,ours-auto,judge,judge-ramp,msprt,kayenta10,flagger10,argo,cw-alarm,scap
-.PHONY: judge-bench judge-tools
+.PHONY: judge-bench judge-differences judge-tools
 judge-tools: build/judge/judge.so build/judge/mw.so $(JUDGE_VENV)
 
 judge-bench: build/cutover judge-tools
 	@build/judge/venv/bin/python tests/judge/cells.py --worlds $(WORLDS) --policies $(POLICIES) --cutover build/cutover \
 		--each build/judge/cells.tsv
+judge-differences: judge-tools # from the published candidate; some ten minutes
+	@build/judge/venv/bin/python tests/judge/differences.py --worlds $(WORLDS)
 
 # Of the release flags: the same arithmetic as the program's.
 build/judge/judge.so: $(filter-out controller/judge/protocol.c,$(wildcard controller/judge/*.c)) tests/judge/batch.c controller/judge/*.h
