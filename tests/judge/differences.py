@@ -4,7 +4,8 @@
 
 Every setting whose usual value is not the candidate's (controller/judge/tuning.c) is set back, alone, and the same
 worlds are judged with and without. A line is printed for each: the figure the difference improves, in a cell
-where it shows (with dice of its own: small ones are no more than that). Exit 1 when one improves nothing, or is not in the list."""
+picked because it shows there. So a line says that it helps somewhere, not that it does everywhere, and a small
+difference may be chance: --seed throws other dice. Exit 1 when one improves nothing, or is not in the list."""
 import argparse, ctypes as C, os, sys
 from multiprocessing import Pool
 import numpy as np
