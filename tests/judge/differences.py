@@ -5,7 +5,8 @@
 Every setting whose usual value is not the candidate's (controller/judge/tuning.c) is set back, alone, and the same
 worlds are judged with and without. A line is printed for each: the figure the difference improves, in a cell
 picked because it shows there. So a line says that it helps somewhere, not that it does everywhere, and a small
-difference may be chance: --seed throws other dice. Exit 1 when one improves nothing, or is not in the list."""
+difference may be chance: --seed throws other dice. Exit 1 when one improves nothing, or is not in
+the list; 2 when the list has one that is none."""
 import argparse, ctypes as C, os, sys
 from multiprocessing import Pool
 import numpy as np
@@ -19,7 +20,7 @@ FIGURES = {
     'false': ('taken back falsely', lambda r: (r['state'] == 1).mean(), False),
     'bad': ('bad promoted', lambda r: (r['state'] == 2).mean(), False),
     'healthy': ('healthy promoted', lambda r: (r['state'] == 2).mean(), True),
-    'minutes': ('minutes to it', lambda r: np.where(r['state'] == 2, r['end'], 120).mean(), False),
+    'minutes': ('minutes, held: 120', lambda r: np.where(r['state'] == 2, r['end'], 120).mean(), False),
 }
 # setting: figure, requests a minute, blue's error rate, fault, what else the worlds have
 X2, X3 = (50000, 1e-4, 'x2'), (1000, 1e-3, 'x3')
@@ -107,6 +108,10 @@ def main():
     a = ap.parse_args()
     known, settings, failed = {**FIXED, **AUTO}, differing(), 0
     names = [n for n in settings if not a.names or n in a.names]
+    if unknown := set(a.names) - set(settings):
+        ap.error('as the candidate has it, or no setting: ' + ', '.join(sorted(unknown)))
+    if stale := {*known, *NOWHERE} - set(settings):
+        ap.error('listed here, but as the candidate has it, or no setting: ' + ', '.join(sorted(stale)))
     jobs = [(n, settings[n][1], n in AUTO, known[n], a.worlds, a.seed) for n in names if n in known]
     print('%d worlds a cell, seed %d; `without`: that setting as the candidate has it' % (a.worlds, a.seed))
     print('%-13s %7s %9s  %-19s %8s %8s  %s' % ('setting', 'ours', 'candidate', 'figure', 'with', 'without', 'in the cell'))
@@ -123,7 +128,7 @@ def main():
         elif n not in known:
             failed += 1
             print('%-13s is not as the candidate has it, and no figure says why' % n)
-    print('%d differences, %d that improve nothing' % (len(names), failed))
+    print('%d differences: %d show in no cell, %d improve nothing' % (len(names), len(NOWHERE.keys() & set(names)), failed))
     sys.exit(failed > 0)
 
 
