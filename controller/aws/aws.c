@@ -153,7 +153,7 @@ static enum end attempt(struct aws *a, const struct message *m, const struct end
 
 static bool may_retry(const struct message *m, const struct err *e)
 {
-	return err_retryable(e) && !(m->op->write && e->kind == ERR_UNSURE) && !http_was_left(e);
+	return err_retryable(e) && !(m->op->write && e->kind == ERR_UNSURE);
 }
 
 /* An expired token means that AWS did nothing, so this is right for writes too. */

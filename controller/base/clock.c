@@ -1,10 +1,16 @@
 #include "base/clock.h"
 
+#include "base/buf.h"
+
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 static int64_t ms_of(clockid_t id)
 {
@@ -26,7 +32,68 @@ static void real_sleep(struct clock *c, int64_t ms)
 		poll(&p, c->wake_fd >= 0, ms > 3600000 ? 3600000 : (int)ms);
 }
 
-struct clock clock_real = { real_wall, real_mono, real_sleep, -1 };
+/* --- tickers ---------------------------------------------------------------- */
+
+struct ticker {
+	pthread_t thread;
+	int64_t ms;
+	int wake_fd, end_fd; /* end_fd becomes readable when the thread shall end */
+	void (*fn)(void *ctx);
+	void *ctx;
+};
+
+static void *ticker_run(void *arg)
+{
+	struct ticker *t = arg;
+	struct pollfd p[] = { { .fd = t->end_fd, .events = POLLIN }, { .fd = t->wake_fd, .events = POLLIN } };
+
+	while (!(p[0].revents & POLLIN)) {
+		t->fn(t->ctx);
+		p[0].revents = 0;
+		poll(p, COUNT(p), (int)t->ms);
+	}
+	return NULL;
+}
+
+/* Signals stay with the thread that waits for them. */
+static void ticker_start(struct ticker *t)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (pthread_create(&t->thread, NULL, ticker_run, t))
+		abort();
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static struct ticker *real_every(struct clock *c, int64_t ms, int wake_fd, void (*fn)(void *), void *ctx)
+{
+	struct ticker *t = xcalloc(1, sizeof *t);
+
+	(void)c;
+	*t = (struct ticker){ .ms = ms, .wake_fd = wake_fd, .end_fd = eventfd(0, EFD_CLOEXEC), .fn = fn, .ctx = ctx };
+	if (t->end_fd < 0)
+		abort();
+	ticker_start(t);
+	return t;
+}
+
+static void real_stop(struct clock *c, struct ticker *t)
+{
+	const uint64_t one = 1;
+
+	(void)c;
+	if (!t)
+		return;
+	if (write(t->end_fd, &one, sizeof one) != sizeof one)
+		abort();
+	pthread_join(t->thread, NULL);
+	close(t->end_fd);
+	free(t);
+}
+
+struct clock clock_real = { real_wall, real_mono, real_sleep, -1, real_every, real_stop };
 
 void clock_iso(int64_t wall_ms, char out[21])
 {

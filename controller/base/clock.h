@@ -8,18 +8,30 @@
 
 #include <stdint.h>
 
+struct ticker;
+
 struct clock {
 	int64_t (*wall)(struct clock *c); /* ms since 1970-01-01 UTC */
 	int64_t (*mono)(struct clock *c); /* ms since some fixed moment */
 	/* Waits, but returns early when wake_fd becomes readable. */
 	void (*sleep)(struct clock *c, int64_t ms);
 	int wake_fd;                      /* -1: none; only the real clock looks at it */
+	/* Calls fn(ctx) every ms, also while sleep() or a request waits, until the
+	 * returned ticker is stopped: a thread with the real clock, as time passes
+	 * with a simulated one. wake_fd: called too when it becomes readable; -1: none. */
+	struct ticker *(*every)(struct clock *c, int64_t ms, int wake_fd, void (*fn)(void *ctx), void *ctx);
+	void (*stop)(struct clock *c, struct ticker *t); /* fn is not running any more when it returns */
 };
 
 extern struct clock clock_real;
 
 static inline int64_t clock_wall(struct clock *c) { return c->wall(c); }
 static inline int64_t clock_mono(struct clock *c) { return c->mono(c); }
+static inline struct ticker *clock_every(struct clock *c, int64_t ms, int wake_fd, void (*fn)(void *), void *ctx)
+{
+	return c->every(c, ms, wake_fd, fn, ctx);
+}
+static inline void clock_stop(struct clock *c, struct ticker *t) { c->stop(c, t); }
 static inline void clock_sleep(struct clock *c, int64_t ms) { c->sleep(c, ms); }
 
 /* "2026-11-22T02:00:00Z"; both want char[21] or more. */

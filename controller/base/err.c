@@ -37,7 +37,8 @@ const char *err_kind_name(enum err_kind kind)
 	static const char *const names[] = {
 		[ERR_NONE] = "none",   [ERR_INPUT] = "input",   [ERR_DENIED] = "denied",
 		[ERR_GONE] = "gone",   [ERR_BUSY] = "busy",     [ERR_NET] = "net",
-		[ERR_UNSURE] = "unsure", [ERR_LOST] = "lost",   [ERR_GATE] = "gate",
+		[ERR_UNSURE] = "unsure", [ERR_LOST] = "lost",
+		[ERR_MOVED] = "moved",   [ERR_CANCELLED] = "cancelled",   [ERR_GATE] = "gate",
 		[ERR_STORE] = "store", [ERR_BUG] = "bug",
 	};
 	return kind < sizeof names / sizeof *names ? names[kind] : "?";

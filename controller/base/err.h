@@ -17,7 +17,9 @@ enum err_kind {
 	ERR_BUSY,   /* throttled or locked, surely not executed: try again later */
 	ERR_NET,    /* request surely not executed: it never reached the other side */
 	ERR_UNSURE, /* request may have been executed: look before acting */
-	ERR_LOST,   /* another controller holds the run */
+	ERR_LOST,   /* another controller holds the run: this process must not act any more */
+	ERR_MOVED,  /* the journal has moved on, or our claim has to be renewed: read again, then act */
+	ERR_CANCELLED, /* given up by us, since something more urgent has come: it says nothing of the other side */
 	ERR_GATE,   /* a safety check said no */
 	ERR_STORE,  /* the journal cannot be written: nothing more may be changed */
 	ERR_BUG,
@@ -39,5 +41,11 @@ const char *err_kind_name(enum err_kind kind);
 static inline bool err_retryable(const struct err *e)
 {
 	return e->kind == ERR_BUSY || e->kind == ERR_NET || e->kind == ERR_UNSURE;
+}
+
+/* Of the journal, the lease or an order, not of the world: the tick ends, and nothing has failed. */
+static inline bool err_ends_tick(const struct err *e)
+{
+	return e->kind == ERR_LOST || e->kind == ERR_MOVED || e->kind == ERR_CANCELLED || e->kind == ERR_STORE;
 }
 #endif

@@ -246,6 +246,7 @@ int cli_fail(const struct err *e)
 	case ERR_DENIED:
 		return CUTOVER_EXIT_REFUSED;
 	case ERR_LOST:
+	case ERR_MOVED:
 		return CUTOVER_EXIT_HELD;
 	default:
 		return CUTOVER_EXIT_INTERNAL;

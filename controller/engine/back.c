@@ -38,6 +38,8 @@ static int held_up(struct engine *en, const char *why, int64_t call, int64_t lim
 	return 0;
 }
 
+/* Not ours any more, or no line can be written. A gate that says "read again"
+ * is not among them: it holds the way back up like anything else. */
 static bool must_stop(const struct err *e)
 {
 	return e->kind == ERR_LOST || e->kind == ERR_STORE;

@@ -71,7 +71,7 @@ bool engine_holder_is_dead(const struct run *r)
 	return strcmp(boot, mine) || start_time(pid) != start;
 }
 
-static int take(struct engine *en, struct err *e)
+static int claim_take(struct engine *en, struct err *e)
 {
 	json_t *body = json_pack("{s:s}", "holder", en->holder);
 
@@ -79,7 +79,7 @@ static int take(struct engine *en, struct err *e)
 		json_object_set_new(body, "from", json_text(en->run->holder));
 	if (engine_append(en, "claim", "", body, e))
 		return -1;
-	return engine_beat(en, e);
+	return lease_beat(&en->lease, e);
 }
 
 /* 0 when the holder stayed silent for the lease, else ERR_LOST. */
@@ -104,10 +104,10 @@ int engine_claim(struct engine *en, struct err *e)
 	if (run_catch_up(en->run, en->store, e))
 		return -1;
 	if (engine_holds(en))
-		return engine_beat(en, e);
+		return lease_beat(&en->lease, e);
 	if (en->run->holder[0] && !engine_holder_is_dead(en->run) && outwait(en, e))
 		return -1;
-	return take(en, e);
+	return claim_take(en, e);
 }
 
 bool engine_holds(const struct engine *en)
@@ -115,30 +115,31 @@ bool engine_holds(const struct engine *en)
 	return !strcmp(en->run->holder, en->holder);
 }
 
-int engine_still_ours(const struct engine *en, struct err *e)
+int engine_still_ours(struct engine *en, struct err *e)
 {
-	return engine_holds(en) ? 0 : err_set(e, ERR_LOST, "run %s is driven by %s now", en->run->id, en->run->holder);
+	if (engine_holds(en))
+		return 0;
+	lease_lost(&en->lease);
+	return err_set(e, ERR_LOST, "run %s is driven by %s now", en->run->id, en->run->holder);
 }
 
-int engine_beat(struct engine *en, struct err *e)
+int engine_renew(struct engine *en, struct err *e)
 {
-	if (store_beat(en->store, en->run->id, en->holder, e))
-		return -1;
-	en->beat = clock_mono(en->clock);
-	return 0;
+	return lease_age(&en->lease) < ENGINE_LEASE_MS ? 0 : claim_take(en, e);
 }
 
-/* Asked right before a write leaves. A process that slept longer than its
- * lease must not send what it was about to send. */
+/* Asked right before a write leaves. A process that slept longer than its lease
+ * must not send what it was about to send: it claims the run anew, and the next
+ * tick looks again. */
 int engine_gate(void *engine, struct err *e)
 {
 	struct engine *en = engine;
-	int64_t age = clock_mono(en->clock) - en->beat;
+	int64_t age = lease_age(&en->lease);
 
-	if (age >= ENGINE_LEASE_MS)
-		return err_set(e, ERR_LOST, "this process gave no sign of life for %lld s: another controller may drive the run",
-			       (long long)(age / 1000));
 	if (run_catch_up(en->run, en->store, e) || engine_still_ours(en, e))
 		return -1;
-	return age >= ENGINE_BEAT_MS ? engine_beat(en, e) : 0;
+	if (age >= ENGINE_LEASE_MS)
+		return err_set(e, ERR_MOVED, "this process gave no sign of life for %lld s: it claims the run anew before it writes",
+			       (long long)(age / 1000));
+	return 0;
 }

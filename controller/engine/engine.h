@@ -40,8 +40,8 @@ int engine_claim(struct engine *en, struct err *e);
 bool engine_holder_is_dead(const struct run *r); /* surely: same boot, process gone */
 
 /* Does what can be done now, without sleeping. wake_at (wall ms): when to call
- * again. ERR_LOST: the journal moved on; call again if engine_holds().
- * ERR_STORE: the journal cannot be written; nothing was sent. */
+ * again. ERR_LOST: another controller drives the run. ERR_MOVED, ERR_CANCELLED:
+ * something was written or ordered meanwhile; call again. ERR_STORE: the journal cannot be written; nothing was sent. */
 int engine_tick(struct engine *en, int64_t *wake_at, struct err *e);
 bool engine_holds(const struct engine *en);
 

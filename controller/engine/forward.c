@@ -78,7 +78,7 @@ static int advance_step(struct engine *en, size_t i, int64_t *wake_at, struct er
 		rc = step_done(en, &r, e) ? -1 : 1;
 	else if (v == STEP_WAIT)
 		rc = still_waiting(en, i, &r, NULL, wake_at, e);
-	else if (trouble.kind == ERR_LOST || trouble.kind == ERR_STORE)
+	else if (err_ends_tick(&trouble))
 		*e = trouble, rc = -1;
 	else if (err_retryable(&trouble))
 		rc = still_waiting(en, i, &r, &trouble, wake_at, e);

@@ -3,10 +3,13 @@
 #define CUTOVER_ENGINE_INTERNAL_H
 
 #include "aws/elb.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "engine/engine.h"
 #include "judge/sequential.h"
+
+#include <stdatomic.h>
 
 struct mind;
 struct opinion;
@@ -31,6 +34,31 @@ struct watch {
 	struct own_requests own[OWN_PERIODS];
 };
 
+/* lease.c. Written by the worker and read by the ticker, or the other way round. */
+struct lease {
+	struct store *store;
+	struct clock *clock;
+	struct ticker *ticker;
+	const char *run, *holder; /* lent */
+	int watch;                /* the ticker's own: readable when somebody wrote; -1: none */
+	struct cancel cancel;     /* of all reads of the worker */
+	_Atomic bool ours;        /* beats are given */
+	_Atomic bool listens;     /* an order may end what the worker waits for */
+	_Atomic int64_t beat;     /* mono ms of the newest sign of life that is in the journal */
+	_Atomic int64_t progress; /* mono ms the worker last got on */
+	_Atomic int64_t folded;   /* the worker knows the journal up to this line */
+	_Atomic int64_t news;     /* newest line that cannot wait */
+	int64_t looked;           /* the ticker's: the journal's end when it last looked */
+};
+void lease_open(struct lease *l, struct store *s, struct clock *clock, const char *run, const char *holder);
+void lease_close(struct lease *l);
+int lease_beat(struct lease *l, struct err *e); /* a sign of life, now; from here on the ticker gives more */
+void lease_lost(struct lease *l);               /* and none any more */
+int64_t lease_age(const struct lease *l);       /* ms since the newest sign of life */
+void lease_progress(struct lease *l);
+/* The worker has folded up to this line. listens: an order that comes from now on raises the cancel. */
+void lease_listen(struct lease *l, int64_t folded, bool listens);
+
 struct engine {
 	struct store *store;
 	struct clock *clock;
@@ -39,7 +67,7 @@ struct engine {
 	struct aws *aws;
 	struct run *run;
 	char holder[160], actor[96];
-	int64_t beat;          /* mono ms of the last sign of life; -1: none yet */
+	struct lease lease;
 	char *blue, *green;    /* resolved target groups */
 	struct watch watch;
 	char saying[640];
@@ -52,7 +80,10 @@ struct engine {
 	bool called;           /* the person was called in this state by this process */
 };
 
-/* Appends one line and folds it; takes body (NULL: {}). ERR_LOST: somebody
+/* journal.c: one line, of whoever writes it. ERR_MOVED when seq is not the next. */
+int journal_append(struct store *s, struct clock *clock, const char *run, int64_t seq, const char *actor,
+		   const char *kind, const char *step, const json_t *body, struct err *e);
+/* Appends one line and folds it; takes body (NULL: {}). ERR_MOVED: somebody
  * else wrote first; the tick ends and the next one sees what. On the way back,
  * where orders change nothing, the line follows them. */
 int engine_append(struct engine *en, const char *kind, const char *step, json_t *body, struct err *e);
@@ -60,13 +91,15 @@ int64_t engine_now(struct engine *en);
 int engine_resolve(struct engine *en, struct err *e);
 /* A person is needed: a line in the journal, and the plan's `call` program. */
 int engine_call(struct engine *en, const char *why, struct err *e);
-/* Is there something that a read must not hold up? Reads are given up then. */
-bool engine_is_urged(void *engine);
+/* Has something come that a read must not hold up? Reads are given up then. */
+bool engine_is_urged(struct engine *en);
 /* The write gate of aws_opts: does this process still hold the run? */
 int engine_gate(void *engine, struct err *e);
 /* 0 when this process holds the run, else ERR_LOST with who does. */
-int engine_still_ours(const struct engine *en, struct err *e);
-int engine_beat(struct engine *en, struct err *e);
+int engine_still_ours(struct engine *en, struct err *e);
+/* 0 when the newest sign of life is younger than the lease; an older one is
+ * made good by a new `claim` line, which fails when another holder came first. */
+int engine_renew(struct engine *en, struct err *e);
 void engine_own_holder(char *out, size_t size);
 
 /* traffic.c */

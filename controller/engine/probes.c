@@ -24,7 +24,7 @@ static int counted_send(void *ctx, const struct http_req *q, struct http_res *a,
 	struct counted *c = ctx;
 	int rc = http_send(c->http, q, a, e);
 
-	c->n += !rc || e->kind == ERR_UNSURE;
+	c->n += !rc || e->kind == ERR_UNSURE || e->kind == ERR_CANCELLED;
 	return rc;
 }
 

@@ -31,7 +31,7 @@ struct step;
 struct step_run;
 
 /* STEP_FAIL fills *e. Its kind decides: BUSY, NET and UNSURE are asked again
- * until the step's timeout; LOST and STORE stop this process, not the run;
+ * until the step's timeout; LOST, MOVED, CANCELLED and STORE end this tick, not the attempt;
  * everything else ends the attempt: the run rolls back. */
 enum step_verdict { STEP_FAIL = -1, STEP_DONE, STEP_WAIT };
 
@@ -106,7 +106,8 @@ struct step_run {
 };
 
 /* Writes memo to the journal, durably and only while this process holds the
- * run; takes memo, also when it fails. ERR_LOST: another controller took over. */
+ * run; takes memo, also when it fails. ERR_LOST: another controller took over;
+ * ERR_MOVED: an order came first, the next tick sees it. */
 int step_intend(struct step_run *r, json_t *memo, struct err *e);
 /* A line for people and for proof: kind "note", body {"what": what, ...detail}; takes detail (may be NULL). */
 int step_note(struct step_run *r, const char *what, json_t *detail, struct err *e);

@@ -206,7 +206,7 @@ static int look(struct engine *en, struct err *e)
 		return -1;
 	gather(en);
 	if (engine_is_urged(en)) /* what was given up for that is not blindness; the next tick sees what it is */
-		return err_set(e, ERR_LOST, "something urgent came before this look was over");
+		return err_set(e, ERR_CANCELLED, "something urgent came before this look was over");
 	return form(en, e) || call_if_needed(en, e) ? -1 : act(en, e);
 }
 

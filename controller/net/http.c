@@ -3,6 +3,7 @@
 #include "net/http.h"
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/err.h"
 
 #include <curl/curl.h>
@@ -14,6 +15,7 @@
 
 struct http_curl {
 	CURL *easy;
+	CURLM *multi; /* one transfer at a time; a multi handle, so that it can be given up at once */
 	char *ca_bundle;
 };
 
@@ -39,7 +41,7 @@ struct http_curl *http_curl_new(const char *ca_bundle)
 
 	/* with NOSIGNAL curl leaves SIGPIPE to us, and OpenSSL writes with write(2) */
 	signal(SIGPIPE, SIG_IGN);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) || !(c->easy = curl_easy_init()))
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) || !(c->easy = curl_easy_init()) || !(c->multi = curl_multi_init()))
 		abort();
 	c->ca_bundle = xstrdup(ca_bundle && *ca_bundle ? ca_bundle : NULL);
 	return c;
@@ -50,6 +52,7 @@ void http_curl_free(struct http_curl *c)
 	if (!c)
 		return;
 	curl_easy_cleanup(c->easy);
+	curl_multi_cleanup(c->multi);
 	curl_global_cleanup();
 	free(c->ca_bundle);
 	free(c);
@@ -156,23 +159,6 @@ static void set_limits(CURL *c, const struct http_req *q)
 		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 }
 
-static int ask_leave(void *req, curl_off_t down, curl_off_t got, curl_off_t up, curl_off_t sent)
-{
-	const struct http_req *q = req;
-
-	(void)down, (void)got, (void)up, (void)sent;
-	return q->leave(q->leave_ctx);
-}
-
-static void set_leave(CURL *c, const struct http_req *q)
-{
-	if (!q->leave)
-		return;
-	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, ask_leave);
-	curl_easy_setopt(c, CURLOPT_XFERINFODATA, (void *)q);
-}
-
 static void set_answer(CURL *c, struct answer *a)
 {
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
@@ -196,19 +182,10 @@ static enum err_kind kind_of(CURL *c, CURLcode rc)
 	return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL ? ERR_INPUT : ERR_NET;
 }
 
-#define LEFT "Left"
-
-int http_left(const struct http_req *q, struct err *e)
+int http_cancelled(const struct http_req *q, struct err *e)
 {
-	err_set(e, ERR_UNSURE, "%s %.*s: given up, since something more urgent has come", q->method,
-		(int)strcspn(q->url, "?"), q->url);
-	snprintf(e->code, sizeof e->code, LEFT);
-	return -1;
-}
-
-bool http_was_left(const struct err *e)
-{
-	return !strcmp(e->code, LEFT);
+	return err_set(e, ERR_CANCELLED, "%s %.*s: given up, since something more urgent has come", q->method,
+		       (int)strcspn(q->url, "?"), q->url);
 }
 
 static int failed(CURL *c, CURLcode rc, const struct http_req *q, const struct answer *a,
@@ -219,7 +196,7 @@ static int failed(CURL *c, CURLcode rc, const struct http_req *q, const struct a
 		" (AWS_CA_BUNDLE names the certificates to trust)" : "";
 
 	if (rc == CURLE_ABORTED_BY_CALLBACK)
-		return http_left(q, e);
+		return http_cancelled(q, e);
 	/* the query stays out of the message: presigned ones are secrets */
 	return err_set(e, kind_of(c, rc), "%s %.*s: %s%s", q->method, (int)strcspn(q->url, "?"),
 		       q->url, why, hint);
@@ -242,10 +219,36 @@ static void set_request(struct http_curl *h, const struct http_req *q)
 	curl_easy_reset(h->easy); /* keeps its connections */
 	set_method(h->easy, q);
 	set_limits(h->easy, q);
-	set_leave(h->easy, q);
 	curl_easy_setopt(h->easy, CURLOPT_URL, q->url);
 	if (h->ca_bundle)
 		curl_easy_setopt(h->easy, CURLOPT_CAINFO, h->ca_bundle);
+}
+
+/* The answer to the one transfer there is; it was not over: not asked. */
+static CURLcode outcome(struct http_curl *h)
+{
+	int left;
+	CURLMsg *m = curl_multi_info_read(h->multi, &left);
+
+	return m && m->msg == CURLMSG_DONE ? m->data.result : CURLE_ABORTED_BY_CALLBACK;
+}
+
+/* As curl_easy_perform(), but ends at once when q->cancel is raised: its
+ * progress callback would look only about once a second. */
+static CURLcode perform(struct http_curl *h, const struct http_req *q)
+{
+	struct curl_waitfd wake = { .fd = q->cancel ? q->cancel->fd : -1, .events = CURL_WAIT_POLLIN };
+	int running = 1;
+	CURLcode rc;
+
+	if (curl_multi_add_handle(h->multi, h->easy))
+		return CURLE_FAILED_INIT;
+	while (running && !cancel_is_raised(q->cancel) && !curl_multi_perform(h->multi, &running) && running &&
+	       !curl_multi_poll(h->multi, &wake, wake.fd >= 0, 1000, NULL))
+		;
+	rc = outcome(h);
+	curl_multi_remove_handle(h->multi, h->easy);
+	return rc;
 }
 
 int http_curl_send(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
@@ -272,7 +275,7 @@ int http_curl_send(void *ctx, const struct http_req *q, struct http_res *a, stru
 		head_add(&route, to);
 		curl_easy_setopt(c, CURLOPT_CONNECT_TO, route);
 	}
-	rc = curl_easy_perform(c);
+	rc = perform(h, q);
 	if (!rc && !got.head_ended) {
 		got.refused = "the answer ends within its header";
 		rc = CURLE_PARTIAL_FILE;

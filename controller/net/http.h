@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cancel;
 struct clock;
 struct err;
 
@@ -28,10 +29,7 @@ struct http_req {
 	bool no_proxy;          /* metadata endpoints must not go through a proxy */
 	bool once;              /* a write: not even the HTTP library may send it again, as it
 				 * does when a kept connection turns out to be dead */
-	/* Asked at the start, and about once a second while the answer is waited for:
-	 * true gives it up with UNSURE. For reads; NULL: never. */
-	bool (*leave)(void *ctx);
-	void *leave_ctx;
+	struct cancel *cancel;  /* gives it up at once with CANCELLED. For reads; NULL: never */
 };
 #define HTTP_TIMEOUT_MS 10000
 #define HTTP_CONNECT_MS 3000
@@ -46,7 +44,8 @@ struct http_res {
 };
 
 /* 0 with a filled answer of any status, or -1 with kind NET (surely not
- * executed), UNSURE (may have been) or INPUT (not a request one can send).
+ * executed), UNSURE (may have been), INPUT (not a request one can send) or
+ * CANCELLED (given up; a read, so nothing hangs on it).
  * The caller frees with http_res_free. */
 typedef int http_send_fn(void *ctx, const struct http_req *q, struct http_res *a, struct err *e);
 
@@ -55,10 +54,8 @@ struct http {
 	void *ctx;
 };
 
-/* What a request that was given up says, and whether it was: then asking again
- * at once is no use. */
-int http_left(const struct http_req *q, struct err *e);
-bool http_was_left(const struct err *e);
+/* What a request that was given up says. */
+int http_cancelled(const struct http_req *q, struct err *e);
 
 static inline int http_send(const struct http *h, const struct http_req *q, struct http_res *a,
 			    struct err *e)

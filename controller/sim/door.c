@@ -1,5 +1,6 @@
 /* sim_send: what stands between the program and the world - the network with
  * its mishaps, the death of the sender, signatures, and who answers what. */
+#include "base/cancel.h"
 #include "base/err.h"
 #include "sim/world.h"
 
@@ -215,8 +216,8 @@ static int wait_in_vain(struct sim *s, const struct http_req *q, struct err *e)
 	for (int64_t left = patience(q), slice; left > 0; left -= slice) {
 		slice = left < LEAVE_MS ? left : LEAVE_MS;
 		sim_advance(s, slice);
-		if (q->leave && q->leave(q->leave_ctx))
-			return http_left(q, e);
+		if (cancel_is_raised(q->cancel))
+			return http_cancelled(q, e);
 	}
 	return err_set(e, ERR_UNSURE, "no answer within %lld ms", (long long)patience(q));
 }
@@ -225,8 +226,8 @@ static int meet(struct sim *s, const struct http_req *q, struct http_res *a, enu
 {
 	int64_t asked = s->now;
 
-	if (q->leave && q->leave(q->leave_ctx))
-		return http_left(q, e);
+	if (cancel_is_raised(q->cancel))
+		return http_cancelled(q, e);
 	if (what == SIM_REFUSED)
 		return err_set(e, ERR_NET, "connection refused");
 	if (what == SIM_TIMEOUT_BEFORE)

@@ -21,6 +21,24 @@ static void second(struct sim *s)
 	users_tick(s);
 }
 
+struct ticker {
+	int64_t ms, due;
+	void (*fn)(void *ctx);
+	void *ctx;
+	struct ticker *next;
+};
+
+static void call_tickers(struct sim *s)
+{
+	for (struct ticker *t = s->tickers, *next; t && !s->tickers_held; t = next) {
+		next = t->next; /* a ticker may stop itself */
+		if (s->now < t->due)
+			continue;
+		t->due = s->now + t->ms;
+		t->fn(t->ctx);
+	}
+}
+
 void sim_advance(struct sim *s, int64_t ms)
 {
 	int64_t until = s->now + (ms > 0 ? ms : 0);
@@ -28,6 +46,7 @@ void sim_advance(struct sim *s, int64_t ms)
 	for (; s->next_second <= until; s->next_second += SECOND_MS) {
 		s->now = s->next_second;
 		second(s);
+		call_tickers(s);
 	}
 	s->now = until;
 }
@@ -35,6 +54,31 @@ void sim_advance(struct sim *s, int64_t ms)
 static int64_t sim_wall(struct clock *c) { return ((struct sim *)c)->now; }
 static int64_t sim_mono(struct clock *c) { return ((struct sim *)c)->now - ((struct sim *)c)->start + SECOND_MS; }
 static void sim_sleep(struct clock *c, int64_t ms) { sim_advance((struct sim *)c, ms); }
+
+static struct ticker *sim_every(struct clock *c, int64_t ms, int wake_fd, void (*fn)(void *), void *ctx)
+{
+	struct sim *s = (struct sim *)c;
+	struct ticker *t = xcalloc(1, sizeof *t);
+
+	(void)wake_fd;
+	*t = (struct ticker){ .ms = ms, .due = s->now + ms, .fn = fn, .ctx = ctx, .next = s->tickers };
+	s->tickers = t;
+	return t;
+}
+
+static void sim_stop(struct clock *c, struct ticker *t)
+{
+	struct ticker **p = &((struct sim *)c)->tickers;
+
+	while (*p && *p != t)
+		p = &(*p)->next;
+	if (!*p)
+		return;
+	*p = t->next;
+	free(t);
+}
+
+void sim_hold_tickers(struct sim *s, bool held) { s->tickers_held = held; }
 
 struct clock *sim_clock(struct sim *s) { return &s->clock; }
 
@@ -110,7 +154,7 @@ struct sim *sim_new(const struct sim_opts *o)
 
 	if (!s)
 		return NULL;
-	s->clock = (struct clock){ sim_wall, sim_mono, sim_sleep, -1 };
+	s->clock = (struct clock){ sim_wall, sim_mono, sim_sleep, -1, sim_every, sim_stop };
 	s->start = s->now = o->start ? o->start : START_MS;
 	s->next_second = s->now / SECOND_MS * SECOND_MS + SECOND_MS;
 	s->seed = o->seed;

@@ -46,6 +46,8 @@ struct sim_opts {
 struct sim *sim_new(const struct sim_opts *o);
 void sim_free(struct sim *s);
 
+/* A process that is stopped (SIGSTOP, a suspended machine): time passes, its tickers are not called. */
+void sim_hold_tickers(struct sim *s, bool held);
 struct clock *sim_clock(struct sim *s);     /* virtual; sleeping advances the world */
 int sim_send(void *sim, const struct http_req *q, struct http_res *a, struct err *e); /* an http_send_fn */
 

@@ -138,6 +138,8 @@ struct fault;
 
 struct sim {
 	struct clock clock;       /* first: the clock's functions get this address */
+	struct ticker *tickers;
+	bool tickers_held;
 	int64_t start, now, next_second;
 	uint64_t seed;
 	struct dice users_dice, world_dice, net_dice, mishap_dice, edits_dice;

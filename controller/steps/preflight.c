@@ -284,7 +284,7 @@ static int run_check(struct look *l, int (*check)(struct look *, struct err *), 
 
 	if (!check(l, &why))
 		return 0;
-	if (err_retryable(&why) || why.kind == ERR_LOST || why.kind == ERR_STORE || why.kind == ERR_BUG) {
+	if (err_retryable(&why) || err_ends_tick(&why) || why.kind == ERR_BUG) {
 		*e = why;
 		return -1;
 	}

@@ -143,7 +143,7 @@ static enum step_verdict bad(struct step_run *r, const struct err *why, struct e
 	int64_t since = json_num(r->memo, "bad_since", 0), patience = json_num(r->params, "patience", 0);
 	char text[32];
 
-	if (!err_retryable(why) || http_was_left(why)) { /* given up by us: that says nothing about green */
+	if (!err_retryable(why)) {
 		*e = *why;
 		return STEP_FAIL;
 	}

@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,14 @@
 struct store {
 	sqlite3 *db;
 	int watch;
+	pthread_mutex_t lock; /* one operation at a time; recursive: who reads may append */
 };
+
+static void store_unlock(pthread_mutex_t **lock) { pthread_mutex_unlock(*lock); }
+/* Held until the function ends. */
+#define STORE_LOCKED(s) \
+	__attribute__((cleanup(store_unlock))) pthread_mutex_t *locked = &(s)->lock; \
+	pthread_mutex_lock(locked)
 
 static void stmt_free(sqlite3_stmt **st) { sqlite3_finalize(*st); }
 #define autostmt __attribute__((cleanup(stmt_free)))
@@ -118,9 +126,14 @@ static int prepare_file(struct store *s, struct err *e)
 int store_open(const char *path, struct store **out, struct err *e)
 {
 	struct store *s = xcalloc(1, sizeof *s);
+	pthread_mutexattr_t recursive;
 
 	s->watch = -1;
-	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL)) {
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&s->lock, &recursive);
+	pthread_mutexattr_destroy(&recursive);
+	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL)) {
 		err_set(e, ERR_STORE, "cannot open the journal %s: %s", path, sqlite3_errmsg(s->db));
 		store_close(s);
 		return -1;
@@ -140,6 +153,7 @@ void store_close(struct store *s)
 	if (s->watch >= 0)
 		close(s->watch);
 	sqlite3_close(s->db);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
@@ -204,13 +218,14 @@ static int append_locked(struct store *s, const struct event *ev, struct err *e)
 	if (tail_of(s, ev->run, &last, prev, e))
 		return -1;
 	if (ev->seq != last + 1)
-		return err_set(e, ERR_LOST, "the journal of run %s has moved on to line %lld", ev->run,
+		return err_set(e, ERR_MOVED, "the journal of run %s has moved on to line %lld", ev->run,
 			       (long long)last);
 	return insert(s, ev, prev, e);
 }
 
 int store_append(struct store *s, const struct event *ev, struct err *e)
 {
+	STORE_LOCKED(s);
 	if (exec(s, "BEGIN IMMEDIATE", e))
 		return -1;
 	if (append_locked(s, ev, e) || exec(s, "COMMIT", e)) {
@@ -256,6 +271,7 @@ static int each_row(struct store *s, sqlite3_stmt *st, store_each_fn *each, void
 
 int store_read(struct store *s, const char *run, int64_t after, store_each_fn *each, void *ctx, struct err *e)
 {
+	STORE_LOCKED(s);
 	autostmt sqlite3_stmt *st = NULL;
 
 	if (sqlite3_prepare_v2(s->db, "SELECT " COLUMNS " FROM event WHERE run=? AND seq>? ORDER BY seq",
@@ -268,6 +284,7 @@ int store_read(struct store *s, const char *run, int64_t after, store_each_fn *e
 
 int store_last(struct store *s, const char *run, int64_t *seq, struct err *e)
 {
+	STORE_LOCKED(s);
 	char hash[65];
 
 	return tail_of(s, run, seq, hash, e);
@@ -275,6 +292,7 @@ int store_last(struct store *s, const char *run, int64_t *seq, struct err *e)
 
 int store_runs(struct store *s, store_each_fn *each, void *ctx, struct err *e)
 {
+	STORE_LOCKED(s);
 	autostmt sqlite3_stmt *st = NULL;
 
 	if (sqlite3_prepare_v2(s->db, "SELECT " COLUMNS " FROM event WHERE seq=1 ORDER BY at DESC, run DESC",
@@ -329,6 +347,7 @@ int store_find(struct store *s, const char *prefix, char **run, struct err *e)
 
 int store_beat(struct store *s, const char *run, const char *holder, struct err *e)
 {
+	STORE_LOCKED(s);
 	autostmt sqlite3_stmt *st = NULL;
 
 	if (sqlite3_prepare_v2(s->db, "INSERT INTO beat VALUES(?,1,?) ON CONFLICT(run) DO UPDATE"
@@ -341,6 +360,7 @@ int store_beat(struct store *s, const char *run, const char *holder, struct err 
 
 int store_beats(struct store *s, const char *run, int64_t *count, struct err *e)
 {
+	STORE_LOCKED(s);
 	autostmt sqlite3_stmt *st = NULL;
 
 	*count = 0;
@@ -389,24 +409,34 @@ int store_verify(struct store *s, const char *run, int64_t *lines, struct err *e
 
 /* --- waking up ---------------------------------------------------------------- */
 
-int store_watch_fd(struct store *s)
+int store_watch_open(struct store *s)
 {
 	const char *path = sqlite3_db_filename(s->db, "main");
+	int fd = path && *path ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
 
-	if (s->watch >= 0 || !path || !*path)
-		return s->watch;
-	s->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (s->watch >= 0 && inotify_add_watch(s->watch, path, IN_MODIFY) < 0) {
-		close(s->watch);
-		s->watch = -1;
+	if (fd >= 0 && inotify_add_watch(fd, path, IN_MODIFY) < 0) {
+		close(fd);
+		return -1;
 	}
+	return fd;
+}
+
+void store_watch_drain(int fd)
+{
+	char junk[4096];
+
+	while (fd >= 0 && read(fd, junk, sizeof junk) > 0)
+		;
+}
+
+int store_watch_fd(struct store *s)
+{
+	if (s->watch < 0)
+		s->watch = store_watch_open(s);
 	return s->watch;
 }
 
 void store_watch_clear(struct store *s)
 {
-	char junk[4096];
-
-	while (s->watch >= 0 && read(s->watch, junk, sizeof junk) > 0)
-		;
+	store_watch_drain(s->watch);
 }

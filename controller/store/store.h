@@ -1,7 +1,7 @@
 /* store/store.h - where journals lie. Append-only; appending is the compare-and-swap.
  *
  * store_append succeeds only if seq is exactly last + 1, so two controllers can
- * never both act on the same state: the one that loses gets ERR_LOST, reads
+ * never both act on the same state: the one that loses gets ERR_MOVED, reads
  * again and sees what the other did. Each line carries the SHA-256 of the line
  * before, so a changed or missing line is found (store_verify). */
 #ifndef CUTOVER_STORE_STORE_H
@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 struct err;
-struct store;
+struct store; /* may be used by several threads */
 
 struct event {
 	int64_t seq;      /* 1.. */
@@ -29,7 +29,7 @@ void store_close(struct store *s);
 static inline void store_closep(struct store **s) { store_close(*s); }
 #define autostore __attribute__((cleanup(store_closep)))
 
-/* In: run, at, actor, kind, step, body, seq. ERR_LOST when seq is not last + 1,
+/* In: run, at, actor, kind, step, body, seq. ERR_MOVED when seq is not last + 1,
  * ERR_STORE when it cannot be made durable (disk full, I/O error). */
 int store_append(struct store *s, const struct event *ev, struct err *e);
 
@@ -53,5 +53,8 @@ int store_verify(struct store *s, const char *run, int64_t *lines, struct err *e
 /* Readable when somebody wrote to the store (inotify); -1 when not available.
  * store_watch_clear empties it. */
 int store_watch_fd(struct store *s);
+/* The same, for another thread, which closes it. store_watch_drain empties it. */
+int store_watch_open(struct store *s);
+void store_watch_drain(int fd);
 void store_watch_clear(struct store *s);
 #endif

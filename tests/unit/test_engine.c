@@ -626,11 +626,21 @@ static void shared_sleep(struct clock *c, int64_t ms)
 		assert_int_equal(engine_tick(s->other, &wake_at, &e), 0);
 }
 
+static struct ticker *shared_every(struct clock *c, int64_t ms, int wake_fd, void (*fn)(void *), void *ctx)
+{
+	return clock_every(sim_clock(((struct shared_clock *)c)->r->sim), ms, wake_fd, fn, ctx);
+}
+
+static void shared_stop(struct clock *c, struct ticker *t)
+{
+	clock_stop(sim_clock(((struct shared_clock *)c)->r->sim), t);
+}
+
 static struct engine *second_process(struct rig *r, struct shared_clock *c, struct err *e)
 {
 	struct engine *en = NULL;
 
-	*c = (struct shared_clock){ { shared_wall, shared_mono, shared_sleep, -1 }, r, r->en };
+	*c = (struct shared_clock){ { shared_wall, shared_mono, shared_sleep, -1, shared_every, shared_stop }, r, r->en };
 	assert_int_equal(engine_open(&(struct engine_opts){ .store = r->store, .kinds = r->kinds, .clock = &c->clock,
 							    .http = &r->http, .creds = r->creds, .run = r->id,
 							    .actor = "second", .holder = "process-second",
@@ -679,7 +689,9 @@ static void two_drivers(void **state)
 	assert_int_equal(e.kind, ERR_LOST);
 	c.other = NULL;
 	my.at = now(r);
+	sim_hold_tickers(r->sim, true); /* the first one is stopped */
 	assert_int_equal(engine_claim(second, &e), 0);
+	sim_hold_tickers(r->sim, false);
 	assert_true(now(r) - my.at >= ENGINE_LEASE_MS);
 	assert_int_equal(engine_tick(r->en, &wake_at, &e), -1);
 	assert_int_equal(e.kind, ERR_LOST);
@@ -699,7 +711,9 @@ static void sleep_before_the_write(struct rig *r, const struct http_req *q)
 
 	store_beats(r->store, r->id, &beats, &e);
 	if (is_call(q, "DescribeTargetHealth") && t->known && first_time(!t->left_green)) {
+		sim_hold_tickers(r->sim, true);
 		clock_sleep(sim_clock(r->sim), ENGINE_LEASE_MS + 1000);
+		sim_hold_tickers(r->sim, false);
 		my.n = (uint64_t)beats;
 	}
 	forbid(my.once && is_call(q, "ModifyRule") && (uint64_t)beats == my.n,
@@ -726,8 +740,10 @@ static void sleep_before_the_line(struct rig *r, const struct http_req *q)
 
 	if (!first_time(is_call(q, "GetMetricData") && at_step(r, "to-25")))
 		return;
+	sim_hold_tickers(r->sim, true);
 	clock_sleep(sim_clock(r->sim), ENGINE_LEASE_MS + 1000);
 	assert_int_equal(engine_claim(taker, &e), 0);
+	sim_hold_tickers(r->sim, false);
 }
 
 /* "the journal of run … has moved on to line 20", and who has it was not said. */

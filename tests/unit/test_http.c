@@ -6,17 +6,20 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "net/http.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum act {
@@ -403,19 +406,29 @@ static void silence_ends_at_the_time_limit(void **state)
 	assert_true(took < 10000);
 }
 
-static bool after_300_ms(void *begun)
+static struct cancel given_up;
+
+static void on_alarm(int sig)
 {
-	return clock_mono(&clock_real) - *(int64_t *)begun > 300;
+	(void)sig;
+	cancel_raise(&given_up, CANCEL_ORDER);
 }
 
 static void what_is_waited_for_can_be_given_up(void **state)
 {
 	int64_t begun = clock_mono(&clock_real);
+	struct sigaction sa = { .sa_handler = on_alarm }, old;
 
 	(void)state;
+	cancel_open(&given_up);
+	sigaction(SIGALRM, &sa, &old);
+	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value = { .tv_usec = 300000 } }, NULL);
 	srv.act = SILENT;
-	must_fail((struct http_req){ .timeout_ms = 60000, .leave = after_300_ms, .leave_ctx = &begun }, ERR_UNSURE);
+	must_fail((struct http_req){ .timeout_ms = 60000, .cancel = &given_up }, ERR_CANCELLED);
 	assert_true(clock_mono(&clock_real) - begun < 10000);
+	must_fail((struct http_req){ .timeout_ms = 60000, .cancel = &given_up }, ERR_CANCELLED); /* nor is it begun */
+	sigaction(SIGALRM, &old, NULL);
+	cancel_close(&given_up);
 }
 
 static void redirects_are_answers(void **state)

@@ -58,9 +58,9 @@ static void append_takes_only_the_next_line(void **state)
 	(void)state;
 	assert_int_equal(append(s, "r", 1, "{}", &e), 0);
 	assert_int_equal(append(s, "r", 1, "{}", &e), -1);
-	assert_int_equal(e.kind, ERR_LOST);
+	assert_int_equal(e.kind, ERR_MOVED);
 	assert_int_equal(append(s, "r", 3, "{}", &e), -1);
-	assert_int_equal(e.kind, ERR_LOST);
+	assert_int_equal(e.kind, ERR_MOVED);
 	assert_int_equal(append(s, "r", 2, "{}", &e), 0);
 	assert_int_equal(store_last(s, "r", &last, &e), 0);
 	assert_int_equal(last, 2);
@@ -92,7 +92,7 @@ static void two_drivers_can_never_write_the_same_line(void **state)
 		for (int64_t seq = 1; seq <= LINES;) {
 			if (!append(mine, "r", seq, "{}", &e))
 				wins++, seq++;
-			else if (e.kind == ERR_LOST)
+			else if (e.kind == ERR_MOVED)
 				seq++;
 		}
 		_exit(wins);

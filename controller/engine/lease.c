@@ -1,0 +1,125 @@
+/* engine/lease.c - signs of life, and news, while the worker is busy.
+ *
+ * A tick may wait long for AWS; whether this process lives must not depend on
+ * that. So a ticker of the clock's (a thread, in the real world) beats as long
+ * as the worker makes progress, and sees orders that cannot wait: it raises the
+ * worker's cancel, and what the worker waits for is given up at once.
+ *
+ * A process that overslept its lease does not beat: another one may be taking
+ * the run over just now. It claims anew first, and the journal, whose lines are
+ * compare-and-swap, says who came first (claim.c). */
+#include "engine/internal.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define LEASE_TICK_MS 1000
+/* Longest that the worker may wait for one thing (a request takes ten seconds, a
+ * `call` program ten). One that shows nothing for longer hangs, and somebody
+ * else shall drive. */
+#define LEASE_STALL_MS 60000
+
+static int64_t lease_now(const struct lease *l) { return clock_mono(l->clock); }
+
+int64_t lease_age(const struct lease *l)
+{
+	return lease_now(l) - atomic_load(&l->beat);
+}
+
+void lease_progress(struct lease *l)
+{
+	atomic_store(&l->progress, lease_now(l));
+}
+
+int lease_beat(struct lease *l, struct err *e)
+{
+	int64_t now = lease_now(l); /* before: others see it later than this */
+
+	if (store_beat(l->store, l->run, l->holder, e))
+		return -1;
+	atomic_store(&l->beat, now);
+	atomic_store(&l->ours, true);
+	return 0;
+}
+
+static bool lease_is_due(const struct lease *l)
+{
+	int64_t age = lease_age(l), still = lease_now(l) - atomic_load(&l->progress);
+
+	return atomic_load(&l->ours) && age >= ENGINE_BEAT_MS && age < ENGINE_LEASE_MS && still < LEASE_STALL_MS;
+}
+
+static int lease_see_urgent(void *urgent, const struct event *ev)
+{
+	autojson json_t *body = json_loads(ev->body, 0, NULL);
+
+	if (!strcmp(ev->kind, "claim") || (!strcmp(ev->kind, "order") && !strcmp(json_str(body, "order", ""), "rollback")))
+		*(int64_t *)urgent = ev->seq;
+	return 0;
+}
+
+/* Has somebody ordered the way back, or does another process drive the run?
+ * Other orders can wait. */
+static void lease_look_for_news(struct lease *l)
+{
+	int64_t last, urgent = 0, from = atomic_load(&l->folded);
+	struct err ignored = { 0 };
+
+	if (!atomic_load(&l->listens) || store_last(l->store, l->run, &last, &ignored) || last <= from ||
+	    last == l->looked || store_read(l->store, l->run, from, lease_see_urgent, &urgent, &ignored))
+		return;
+	l->looked = last;
+	if (!urgent)
+		return;
+	atomic_store(&l->news, urgent);
+	cancel_raise(&l->cancel, CANCEL_ORDER);
+}
+
+static void lease_tick(void *lease)
+{
+	struct lease *l = lease;
+	struct err ignored = { 0 }; /* the gate finds an old sign of life */
+
+	store_watch_drain(l->watch);
+	if (lease_is_due(l))
+		lease_beat(l, &ignored);
+	lease_look_for_news(l);
+}
+
+void lease_open(struct lease *l, struct store *s, struct clock *clock, const char *run, const char *holder)
+{
+	l->store = s;
+	l->clock = clock;
+	l->run = run;
+	l->holder = holder;
+	cancel_open(&l->cancel);
+	atomic_store(&l->beat, lease_now(l));
+	lease_progress(l);
+	l->watch = store_watch_open(s);
+	l->ticker = clock_every(clock, LEASE_TICK_MS, l->watch, lease_tick, l);
+}
+
+void lease_close(struct lease *l)
+{
+	if (!l->clock)
+		return;
+	clock_stop(l->clock, l->ticker);
+	cancel_close(&l->cancel);
+	if (l->watch >= 0)
+		close(l->watch);
+}
+
+void lease_lost(struct lease *l)
+{
+	atomic_store(&l->ours, false);
+}
+
+/* What was raised for lines that are folded now has done its work. */
+void lease_listen(struct lease *l, int64_t folded, bool listens)
+{
+	atomic_store(&l->folded, folded);
+	atomic_store(&l->listens, listens);
+	if (!listens || atomic_load(&l->news) <= folded)
+		cancel_clear(&l->cancel);
+	lease_progress(l);
+}
