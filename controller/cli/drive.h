@@ -10,6 +10,4 @@ struct store;
 /* Claims the run and drives it to its end; gives the exit code. With
  * `if_free`, a run that a living process drives is followed instead. */
 int drive_run(const struct cli *c, struct store *s, const char *run, bool if_free);
-/* Shows a run somebody else drives until it is over. timeout_ms 0: no limit. */
-int follow_run(const struct cli *c, struct store *s, const char *run, long long timeout_ms);
 #endif

@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/err.h"
-#include "cli/drive.h"
+#include "cli/cli.h"
 #include "engine/run.h"
 #include "steps/registry.h"
 

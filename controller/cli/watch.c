@@ -1,6 +1,6 @@
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/drive.h"
+#include "cli/follow.h"
 #include "store/store.h"
 
 static int run(struct cli *c)
