@@ -4,6 +4,7 @@
 #include "aws/rds_token.h"
 #include "aws/secrets.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 static void library_init(void)
 {
 	mysql_library_init(0, NULL, NULL);
+	deadline_init();
 }
 
 /* Which answers to "who are you" we give. IAM's is the token in clear text, so
@@ -90,14 +92,32 @@ static int check_tls(const struct db_login *l, struct db *d, struct err *e)
 	return 0;
 }
 
+/* "10.11.19-MariaDB" is 101119, 0 is no version. The library's own reading goes
+ * past the end of a text without point. */
+static int version_of(const char *text)
+{
+	int n[3] = { 0 };
+	size_t parts = 0;
+
+	while (parts < COUNT(n) && isdigit((unsigned char)*text)) {
+		for (; isdigit((unsigned char)*text); text++)
+			n[parts] = n[parts] * 10 + (*text - '0') > 99 ? 100 : n[parts] * 10 + (*text - '0');
+		if (n[parts++] > 99)
+			return 0;
+		text += *text == '.';
+	}
+	return parts >= 2 ? n[0] * 10000 + n[1] * 100 + n[2] : 0;
+}
+
 static int check_version(struct db *d, struct err *e)
 {
 	const char *text = mysql_get_server_info(d->my);
-	unsigned long version = mysql_get_server_version(d->my);
 
 	name_copy(d->server.text, sizeof d->server.text, text ? text : "");
 	d->server.flavour = strcasestr(d->server.text, "mariadb") ? DB_MARIADB : DB_MYSQL;
-	d->server.version = version < 1000000 ? (int)version : 0;
+	d->server.version = version_of(d->server.text);
+	if (!d->server.version)
+		return err_set(e, ERR_INPUT, "%s calls its version \"%s\", which is no version number", d->name, d->server.text);
 	if (d->server.version < (d->server.flavour == DB_MARIADB ? OLDEST_MARIADB : OLDEST_MYSQL))
 		return err_set(e, ERR_INPUT, "%s is version \"%s\": too old to limit the time of a statement "
 			       "(MariaDB 10.1 and MySQL 5.7.8 can)", d->name, d->server.text);
@@ -105,9 +125,12 @@ static int check_version(struct db *d, struct err *e)
 }
 
 /* No backslashes in quotes, so that db_quote() is right on any server; NOW() in the
- * zone in which innodb_trx tells its times. */
+ * zone in which innodb_trx tells its times. What a parameter group or init_connect
+ * may say otherwise: without autocommit a table's metadata stays locked between
+ * statements, and a select limit cuts answers off without a word. */
 #define MODE "sql_mode='NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY', time_zone='SYSTEM', lock_wait_timeout=1, " \
-	     "innodb_lock_wait_timeout=1, group_concat_max_len=1048576, "
+	     "innodb_lock_wait_timeout=1, group_concat_max_len=1048576, autocommit=1, " \
+	     "sql_select_limit=18446744073709551615, sql_big_selects=1, "
 
 static int set_session(struct db *d, struct err *e)
 {
@@ -118,7 +141,7 @@ static int set_session(struct db *d, struct err *e)
 
 	/* A statement sees what is committed: an edit that is half there is not a broken
 	 * row. Old row versions are kept no longer than it runs. */
-	if (mysql_query(d->my, mode) ||
+	if (mysql_query(d->my, "SET NAMES utf8mb4") || mysql_query(d->my, mode) ||
 	    mysql_query(d->my, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY"))
 		return refusal_query(d, e);
 	return 0;
@@ -139,26 +162,55 @@ static int see_aurora(struct db *d, struct err *e)
 	return db_query(d, "SHOW VARIABLES LIKE 'aurora_version'", NULL, see_row, &d->server.aurora, e);
 }
 
-static int open_session(const struct db_login *l, struct db *d, struct err *e)
+int db_login_token(struct db_login *l, struct err *e)
 {
-	autosecret char *token = NULL;
+	secret_free(&l->token);
+	return l->iam && !(l->token = rds_token(l->aws, l->host, l->port, l->user, e)) ? -1 : 0;
+}
 
-	if (l->iam && !(token = rds_token(l->aws, l->host, l->port, l->user, e)))
-		return -1;
-	if (!dial(l, d->my, l->iam ? token : l->password))
+static int open_session(const struct db_login *l, const char *password, struct db *d, struct err *e)
+{
+	if (!dial(l, d->my, password))
 		return refusal_connect(l, d->my, e);
-	deadline_watch_tls(d->my);
 	if (check_tls(l, d, e) || check_version(d, e) || set_session(d, e) || see_aurora(d, e))
 		return -1;
 	return 0;
 }
 
+static int login_ms(const struct db_login *l)
+{
+	return l->connect_ms + (l->statement_ms < OPEN_MS ? l->statement_ms : OPEN_MS);
+}
+
+/* However the library calls it. */
+static int too_slow(const struct db_login *l, struct err *e)
+{
+	err_set(e, ERR_NET, "database %s: not logged in within %d ms, and the connection was closed: it answers, and too slowly",
+		l->name, login_ms(l));
+	return -1;
+}
+
+static int open_in_time(const struct db_login *l, const char *password, struct db *d, struct err *e)
+{
+	bool late;
+	int rc;
+
+	deadline_set(now_ms() + login_ms(l));
+	rc = open_session(l, password, d, e);
+	late = deadline_is_over() && deadline_has_greeted();
+	deadline_set(0);
+	return rc && late ? too_slow(l, e) : rc;
+}
+
 int db_open(const struct db_login *l, struct db **out, struct err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	autosecret char *token = NULL;
 	autodb struct db *d = xcalloc(1, sizeof *d);
 	int rc;
 
+	if (l->iam && !l->token && !(token = rds_token(l->aws, l->host, l->port, l->user, e)))
+		return -1;
 	pthread_once(&once, library_init);
 	d->my = mysql_init(NULL);
 	if (!d->my)
@@ -166,11 +218,9 @@ int db_open(const struct db_login *l, struct db **out, struct err *e)
 	d->statement_ms = l->statement_ms;
 	memcpy(d->name, l->name, sizeof d->name);
 	set_limits(d->my, l);
-	deadline_watch(d->my);
-	deadline_set(now_ms() + l->connect_ms + (l->statement_ms < OPEN_MS ? l->statement_ms : OPEN_MS));
 	set_trust(d->my, l);
-	rc = open_session(l, d, e);
-	deadline_set(0);
+	deadline_watch(d->my);
+	rc = open_in_time(l, !l->iam ? l->password : token ? token : l->token, d, e);
 	if (!rc)
 		*out = steal(&d);
 	return rc;

@@ -59,6 +59,9 @@ struct db_source {
 int db_login_new(const struct db_source *s, struct aws *a, struct db_login **out, struct err *e);
 void db_login_free(struct db_login **l);
 #define autologin __attribute__((cleanup(db_login_free)))
+/* Makes the IAM token of an iam login now, for a db_open() of another thread soon
+ * (a token lives for 15 minutes); without iam, nothing. */
+int db_login_token(struct db_login *l, struct err *e);
 const char *db_login_name(const struct db_login *l); /* "user@host:port", for people */
 
 enum db_flavour { DB_MARIADB, DB_MYSQL };
@@ -70,6 +73,10 @@ struct db_server {
 	char tls[64];     /* cipher; "" without TLS (loopback only) */
 };
 
+/* Greeting, TLS, login and settings together take connect_ms and 5 s (or
+ * statement_ms, if that is less) at most, whatever the other side does; the
+ * resolver's own limits come before that, and two seconds to find out who it is
+ * that does not greet. */
 int db_open(const struct db_login *l, struct db **out, struct err *e);
 void db_close(struct db **d);
 #define autodb __attribute__((cleanup(db_close)))

@@ -12,6 +12,16 @@
 
 static _Thread_local int64_t deadline;
 static _Thread_local const _Atomic bool *stop;
+static _Thread_local MYSQL *opening; /* its first VERSION_AT bytes have not all come */
+static _Thread_local size_t came;
+static _Thread_local bool greeted;   /* as MySQL does */
+
+#define VERSION_AT 4 /* of the protocol: behind a packet's head */
+#define VERSION 10
+
+/* Exported for plugins that trace (plugins/trace/trace_example.c), in no header:
+ * called after each read and write, with what came or went. */
+int ma_pvio_register_callback(my_bool add, void (*fn)(int mode, MYSQL *my, const unsigned char *bytes, size_t n));
 
 void deadline_set(int64_t until)
 {
@@ -41,17 +51,52 @@ static int wait_until(my_socket fd, my_bool is_read, int timeout)
 	return rc;
 }
 
-void deadline_watch(MYSQL *my)
-{
-	mysql_optionsv(my, MARIADB_OPT_IO_WAIT, (void *)wait_until);
-}
-
 /* Over TLS the library waits inside of read(), and comes to us only when that
- * would block. */
-void deadline_watch_tls(MYSQL *my)
+ * would block. So it must never block, from the first bytes on, which are the
+ * greeting's: the handshake comes after them. */
+static void never_block(MYSQL *my)
 {
 	int fd = mysql_get_socket(my), flags = fcntl(fd, F_GETFL);
 
 	if (flags >= 0)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+/* n is what read() or write() returned. */
+static void first_bytes(int mode, MYSQL *my, const unsigned char *bytes, size_t n)
+{
+	if (my != opening)
+		return;
+	if (!came)
+		never_block(my);
+	if (mode || (ssize_t)n <= 0)
+		return;
+	came += n;
+	if (came <= VERSION_AT)
+		return;
+	greeted = bytes[VERSION_AT - (came - n)] == VERSION;
+	opening = NULL;
+}
+
+void deadline_init(void)
+{
+	ma_pvio_register_callback(1, first_bytes);
+}
+
+void deadline_watch(MYSQL *my)
+{
+	opening = my;
+	came = 0;
+	greeted = false;
+	mysql_optionsv(my, MARIADB_OPT_IO_WAIT, (void *)wait_until);
+}
+
+bool deadline_has_greeted(void)
+{
+	return greeted;
+}
+
+bool deadline_is_over(void)
+{
+	return deadline && now_ms() >= deadline;
 }

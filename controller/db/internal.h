@@ -14,6 +14,7 @@ struct db_login {
 	char *host, *user, *password, *ca, *database;
 	int port, connect_ms, statement_ms;
 	bool iam, tls, local; /* local: on this machine, where plain text may go */
+	char *token;          /* made beforehand, for the next connection; NULL: none */
 	char name[320];
 };
 
@@ -42,8 +43,10 @@ const char *greeting_of(const struct db_login *l);
  * 0: a minute for each wait. */
 void deadline_set(int64_t until);
 void deadline_stop_when(const _Atomic bool *is_over); /* this thread's waits end when it is true; NULL: never */
-void deadline_watch(MYSQL *my);     /* before connecting */
-void deadline_watch_tls(MYSQL *my); /* behind it */
+bool deadline_is_over(void);
+void deadline_init(void);       /* once, before any connection */
+void deadline_watch(MYSQL *my); /* before connecting */
+bool deadline_has_greeted(void); /* has the one that was watched last? */
 
 /* --- fan.c: for who waits for a thread --- */
 void cond_open(pthread_cond_t *c);           /* that waits by the monotonic clock */

@@ -187,6 +187,7 @@ void db_login_free(struct db_login **lp)
 	if (!l)
 		return;
 	secret_free(&l->password);
+	secret_free(&l->token);
 	free(l->host);
 	free(l->user);
 	free(l->ca);

@@ -12,6 +12,8 @@
 #define BYTES ((size_t)32 << 20)
 #define GRACE_MS 2000 /* past the server's own limit */
 #define COLUMNS 128
+#define WARNINGS 65536
+#define WARNING_BYTES ((size_t)4 << 20)
 #define NAME_LONGEST 64
 
 static void result_free(MYSQL_RES **r) { mysql_free_result(*r); }
@@ -105,6 +107,16 @@ static int fetch_rows(struct reading *r, MYSQL_RES *res, db_row_fn *fn, void *ct
 	return mysql_errno(r->d->my) ? refusal_query(r->d, e) : 0;
 }
 
+static int read_answer(struct reading *r, db_row_fn *fn, void *ctx, struct err *e)
+{
+	autoresult MYSQL_RES *res = mysql_use_result(r->d->my);
+
+	if (!res)
+		return mysql_errno(r->d->my) ? refusal_query(r->d, e) :
+			err_set(e, ERR_BUG, "a statement without rows was sent to %s", r->d->name);
+	return fetch_rows(r, res, fn, ctx, e);
+}
+
 /* These tell nothing about whether the answer is whole. */
 static const struct { unsigned code; const char *about; } harmless[] = {
 	{ 1287, "deprecated syntax" }, { 1681, "deprecated syntax" }, { 3719, "utf8 is utf8mb3" },
@@ -124,37 +136,40 @@ static bool is_harmless(const char *code)
 	return false;
 }
 
-/* Warnings are few (max_error_count, 64), so they are read whole. */
-static int check_warnings(struct db *d, struct err *e)
+/* The first that tells something; the rest is read, so that the connection lives on. */
+static int see_warning(void *ctx, const struct db_row *row, struct err *e)
 {
-	autoresult MYSQL_RES *res = NULL;
-	MYSQL_ROW row;
+	struct err *first = ctx;
+	char text[200];
 
-	if (!mysql_warning_count(d->my))
+	(void)e;
+	if (row->n != 3 || first->kind || !row->text[1] || !row->text[2] || is_harmless(row->text[1]) ||
+	    (row->text[0] && !strcmp(row->text[0], "Note")))
 		return 0;
-	if (mysql_query(d->my, "SHOW WARNINGS") || !(res = mysql_store_result(d->my)))
-		return refusal_query(d, e);
-	while (mysql_num_fields(res) == 3 && (row = mysql_fetch_row(res))) {
-		char text[200];
-
-		if (!row[1] || !row[2] || is_harmless(row[1]) || (row[0] && !strcmp(row[0], "Note")))
-			continue;
-		name_copy(text, sizeof text, row[2]);
-		err_set(e, ERR_BUSY, "%s did not answer wholly: %s", d->name, text);
-		snprintf(e->code, sizeof e->code, "%.20s", row[1]);
-		return -1;
-	}
+	name_copy(text, sizeof text, row->text[2]);
+	err_set(first, ERR_BUSY, "%s", text);
+	snprintf(first->code, sizeof first->code, "%.20s", row->text[1]);
 	return 0;
 }
 
-static int read_answer(struct reading *r, db_row_fn *fn, void *ctx, struct err *e)
+/* The server keeps 64 as a rule, and 65,535 at most (max_error_count). */
+static int check_warnings(const struct reading *statement, struct err *e)
 {
-	autoresult MYSQL_RES *res = mysql_use_result(r->d->my);
+	struct db *d = statement->d;
+	struct reading r = reading_of(d, &(struct db_limit){ .rows = WARNINGS, .bytes = WARNING_BYTES });
+	struct err first = { 0 };
 
-	if (!res)
-		return mysql_errno(r->d->my) ? refusal_query(r->d, e) :
-			err_set(e, ERR_BUG, "a statement without rows was sent to %s", r->d->name);
-	return fetch_rows(r, res, fn, ctx, e);
+	r.until = statement->until;
+	if (!mysql_warning_count(d->my))
+		return 0;
+	if (mysql_query(d->my, "SHOW WARNINGS"))
+		return refusal_query(d, e);
+	if (read_answer(&r, see_warning, &first, e))
+		return err_wrap(e, "its warnings");
+	if (!first.kind)
+		return 0;
+	*e = first;
+	return err_wrap(e, "%s did not answer wholly", d->name);
 }
 
 int db_query(struct db *d, const char *sql, const struct db_limit *l, db_row_fn *fn, void *ctx,
@@ -167,7 +182,7 @@ int db_query(struct db *d, const char *sql, const struct db_limit *l, db_row_fn 
 		return err_set(e, ERR_NET, "the connection to %s was closed after an answer past its limit", d->name);
 	deadline_set(r.until);
 	rc = mysql_real_query(d->my, sql, strlen(sql)) ? refusal_query(d, e) : read_answer(&r, fn, ctx, e);
-	rc = rc ? rc : check_warnings(d, e);
+	rc = rc ? rc : check_warnings(&r, e);
 	deadline_set(0);
 	return rc && now_ms() >= r.until ? too_late(&r, e) : rc;
 }

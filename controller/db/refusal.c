@@ -194,7 +194,7 @@ int refusal_connect(const struct db_login *l, MYSQL *my, struct err *e)
 		return refuse_login(l, e);
 	if (number == CR_PLUGIN_NOT_ALLOWED && l->iam)
 		return refuse_plugin(l, e);
-	if (is_silent(number) && !mysql_get_server_info(my))
+	if (is_silent(number) && !deadline_has_greeted())
 		return refuse_stranger(l, number, e);
 	return refuse(l->name, my, e);
 }

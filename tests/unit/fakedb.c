@@ -198,8 +198,36 @@ static bool greet(struct talk *t)
 	return put(t, &b);
 }
 
+/* A letter every 200 ms for half a minute: each restarts a time limit of its own wait. */
+static bool drip_letters(struct talk *t)
+{
+	for (int i = 0; i < 150; i++) {
+		usleep(200000);
+		if (!put_raw(t, "x", 1))
+			return false;
+	}
+	return true;
+}
+
+/* The head of a record of 16 KiB, and of the ServerHello in it. */
+static bool drip_hello(struct talk *t)
+{
+	static const unsigned char head[] = { 22, 3, 3, 0x3f, 0xff, 2, 0, 0x3f, 0xfb };
+
+	return put_raw(t, head, sizeof head) && drip_letters(t);
+}
+
+static bool drip_login(struct talk *t)
+{
+	unsigned char head[4] = { 250, 0, 0, t->seq++ };
+
+	return put_raw(t, head, sizeof head) && drip_letters(t);
+}
+
 static bool start_tls(struct talk *t)
 {
+	if (t->f->trick == FAKEDB_DRIPS_HELLO)
+		return drip_hello(t) && false;
 	t->ssl = SSL_new(t->f->ctx);
 	SSL_set_fd(t->ssl, t->fd);
 	return SSL_accept(t->ssl) == 1 && get(t);
@@ -251,6 +279,8 @@ static bool log_in(struct talk *t)
 	if (!greet(t) || !get(t) || (wants_tls(t) && !start_tls(t)))
 		return false;
 	note_user(t);
+	if (f->trick == FAKEDB_DRIPS_LOGIN)
+		return drip_login(t) && false;
 	if (f->plugin && !switch_plugin(t))
 		return false;
 	if (f->refuse)
@@ -337,6 +367,15 @@ static const char *answer_to(const struct fakedb *f, const char *sql)
 	return "nothing\n";
 }
 
+static bool warn(struct talk *t)
+{
+	if (!put_columns(t, "Level,Code,Message"))
+		return false;
+	while (put_row(t, "Warning,1287,old", 16))
+		;
+	return false;
+}
+
 static bool endless(struct talk *t)
 {
 	if (!put_columns(t, "a"))
@@ -395,12 +434,7 @@ static bool drip(struct talk *t)
 	head[3] = t->seq++;
 	if (!put_raw(t, head, sizeof head))
 		return false;
-	for (int i = 0; i < 250; i++) {
-		usleep(200000);
-		if (!put_raw(t, "x", 1))
-			return false;
-	}
-	return put_eof(t, 0);
+	return drip_letters(t) && false;
 }
 
 static bool play(struct talk *t, const char *sql)
@@ -452,6 +486,8 @@ static bool answer(struct talk *t)
 	note_statement(t->f, sql);
 	if (!strncmp(sql, "SET ", 4))
 		return put_ok(t);
+	if (t->f->trick == FAKEDB_WARNS && !strcmp(sql, "SHOW WARNINGS"))
+		return warn(t);
 	if (!strncmp(sql, "SHOW VARIABLES", 14) || !strcmp(sql, "SHOW WARNINGS"))
 		return put_table(t, answer_to(t->f, sql));
 	return play(t, sql);

@@ -22,6 +22,9 @@ enum fakedb_trick {
 	FAKEDB_HANGS,       /* no answer to a SELECT */
 	FAKEDB_WIDE,        /* 60,000 columns */
 	FAKEDB_DRIPS,       /* one row of 250 letters, a letter every 200 ms */
+	FAKEDB_DRIPS_HELLO, /* TLS: a ServerHello that does not end, the same way */
+	FAKEDB_DRIPS_LOGIN, /* the answer to the login, the same way */
+	FAKEDB_WARNS,       /* SHOW WARNINGS without end */
 };
 
 /* What meets a statement that contains `when`: "a,b\n1,NULL\n" (names, then

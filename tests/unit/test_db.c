@@ -549,6 +549,56 @@ static void a_server_that_does_not_greet_is_left(void **state)
 	assert_true(clock_mono(&clock_real) - begun < 15000);
 }
 
+/* The library waits inside of OpenSSL's reading until somebody tells it not to: a
+ * handshake of a letter every 0.4 s held its caller for 299 s, a login over TLS for 84 s. */
+static void a_handshake_or_login_that_drips_is_left_in_time(void **state)
+{
+	static const struct fakedb how[] = {
+		{ .trick = FAKEDB_DRIPS_HELLO, .tls = FAKEDB_TLS }, { .trick = FAKEDB_DRIPS_LOGIN, .tls = FAKEDB_TLS },
+		{ .trick = FAKEDB_DRIPS_LOGIN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(how); i++) {
+		int64_t begun, took;
+		struct db_source s;
+
+		f = how[i];
+		fakedb_start(&f);
+		s = usual();
+		begun = clock_mono(&clock_real);
+		fails(open_source(&s), ERR_NET, "not logged in within 2000 ms");
+		took = clock_mono(&clock_real) - begun;
+		if (took > 2000 + 1000)
+			fail_msg("row %zu: %lld ms", i, (long long)took);
+		fakedb_stop(&f);
+		f.port = 0;
+	}
+}
+
+/* The library reads one byte behind a text without point. */
+static void a_version_is_read_by_us(void **state)
+{
+	static const struct { const char *version, *part; } rows[] = {
+		{ "", "no version number" }, { "MariaDB", "no version number" }, { "10", "no version number" },
+		{ "10.", "no version number" }, { "5.6.10", "too old" },
+		{ "999999999999999999999999999999999999999999999999999999999999", "no version number" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct db_source s;
+
+		f = (struct fakedb){ .version = rows[i].version };
+		fakedb_start(&f);
+		s = usual();
+		fails(open_source(&s), ERR_INPUT, rows[i].part);
+		assert_int_equal(f.statements, 0);
+		fakedb_stop(&f);
+		f.port = 0;
+	}
+}
+
 static void count_signal(int sig) { (void)sig; }
 
 /* The waiting for an answer ended with "the connection was lost" at any signal that was caught. */
@@ -674,6 +724,36 @@ static void warnings_are_errors(void **state)
 	open_fake(&(struct fakedb){ .warnings = 2, .answers = serious });
 	fails(db_query(d, "SELECT 1", NULL, count_rows, &n, &e), ERR_BUSY, "Incorrect information");
 	assert_string_equal(e.code, "1033");
+}
+
+/* They were read whole: 2.5 GB in the 12 s that a hostile server was given. */
+static void warnings_have_a_limit(void **state)
+{
+	int64_t begun = clock_mono(&clock_real);
+	size_t n = 0;
+
+	(void)state;
+	open_fake(&(struct fakedb){ .warnings = 1, .trick = FAKEDB_WARNS });
+	fails(db_query(d, "SELECT 1", NULL, count_rows, &n, &e), ERR_INPUT, "more rows than it may have");
+	assert_true(clock_mono(&clock_real) - begun < 3000);
+	fails(db_query(d, "SELECT 1", NULL, count_rows, &n, &e), ERR_NET, "closed");
+}
+
+/* A parameter group may say otherwise: rows would be cut off without a word, or tables stay locked. */
+static void the_session_is_wholly_ours(void **state)
+{
+	static const char *const wanted[] = { "autocommit=1", "sql_select_limit=18446744073709551615", "sql_big_selects=1",
+					      "SET NAMES utf8mb4" };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		open_fake(&(struct fakedb){ .version = i ? "8.0.39" : NULL });
+		for (size_t k = 0; k < COUNT(wanted); k++)
+			assert_non_null(strstr(f.said, wanted[k]));
+		db_close(&d);
+		fakedb_stop(&f);
+		f.port = 0;
+	}
 }
 
 static void numbers(void **state)
@@ -844,6 +924,7 @@ int main(void)
 		T(secrets_that_are_none), T(a_password_file_has_one_line), T(refusals_are_sentences), T(nobody_is_there),
 		T(strangers_are_named), T(answers_have_limits), T(one_row_has_a_limit), T(broken_answers_are_errors),
 		T(files_of_ours_stay_here), T(a_server_that_hangs_is_left), T(a_server_that_does_not_greet_is_left), T(a_server_that_drips_is_left),
+		T(a_handshake_or_login_that_drips_is_left_in_time), T(a_version_is_read_by_us), T(warnings_have_a_limit), T(the_session_is_wholly_ours),
 		T(a_signal_is_no_lost_connection), T(a_job_apart_gives_its_answer), T(a_job_apart_can_be_left), T(statements_fail_by_kind),
 		T(warnings_are_errors), T(numbers), T(the_worst_of_several_sources_counts), T(names_are_quoted), T(jobs_are_shared_by_connections),
 		T(a_job_that_fails_ends_all), T(fewer_connections_will_do),
