@@ -1,18 +1,29 @@
-/* db/apart.h - one job with a connection in a thread of its own, while the caller
- * goes on: to read a large wiki's rows takes minutes, and who has traffic to
- * watch and orders to obey has seconds. */
+/* db/apart.h - one job with databases in a thread of its own, while the caller
+ * goes on: to read a large wiki's rows takes minutes, to find a name, to greet
+ * and to log in as long as the other side likes, and who has traffic to watch
+ * and orders to obey has seconds. */
 #ifndef CUTOVER_DB_APART_H
 #define CUTOVER_DB_APART_H
 
 #include "db/db.h"
 
 struct db_apart;
-typedef int db_apart_fn(void *ctx, struct db *d, struct err *e);
-/* Takes the connection, also when it fails. `ctx` belongs to the job until db_apart_end(). */
-int db_apart_start(struct db **d, db_apart_fn *job, void *ctx, struct db_apart **out, struct err *e);
+/* What the thread does with ctx, and what is done with ctx when nobody wants it
+ * any more. Both may be called in the thread, so ctx shares nothing with others:
+ * of a login, db_login_token() was asked before. */
+struct db_job {
+	int (*ask)(void *ctx, struct err *e);
+	void (*discard)(void *ctx);
+};
+/* Takes ctx; when no thread can be made (ERR_BUSY) it is discarded. */
+int db_apart_start(const struct db_job *job, void *ctx, struct db_apart **out, struct err *e);
 /* Is the job over? Waits for that at most wait_ms of real time. */
 bool db_apart_over(struct db_apart *a, int wait_ms);
-/* What the job returned. One that is not over loses its connection first, and
- * ends within a fifth of a second, unless it computes. Closes the connection. */
-int db_apart_end(struct db_apart **a, struct err *e);
+/* Of a job that is over: what ask() returned, and ctx, which is the caller's again. */
+int db_apart_end(struct db_apart **a, void **ctx, struct err *e);
+/* Nobody wants the answer: what the thread waits for ends within a fifth of a
+ * second, its connections are closed and ctx is discarded. Waits for that half a
+ * second at most: who looks up a name or computes is left to himself, and
+ * discards what he has when he is done. */
+void db_apart_leave(struct db_apart **a);
 #endif

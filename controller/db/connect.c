@@ -202,16 +202,22 @@ static int open_in_time(const struct db_login *l, const char *password, struct d
 	return rc && late ? too_slow(l, e) : rc;
 }
 
-int db_open(const struct db_login *l, struct db **out, struct err *e)
+void db_init(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, library_init);
+}
+
+int db_open(const struct db_login *l, struct db **out, struct err *e)
+{
 	autosecret char *token = NULL;
 	autodb struct db *d = xcalloc(1, sizeof *d);
 	int rc;
 
 	if (l->iam && !l->token && !(token = rds_token(l->aws, l->host, l->port, l->user, e)))
 		return -1;
-	pthread_once(&once, library_init);
+	db_init();
 	d->my = mysql_init(NULL);
 	if (!d->my)
 		abort(); /* out of memory, as everywhere */

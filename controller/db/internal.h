@@ -26,6 +26,8 @@ struct db {
 	char name[320];
 };
 
+void db_init(void); /* the library, before any thread uses it */
+
 /* --- refusal.c: numbers of the server and the library in words --- */
 /* Why connecting failed; my holds the number and the text. */
 int refusal_connect(const struct db_login *l, MYSQL *my, struct err *e);

@@ -16,8 +16,8 @@
 #include "base/duration.h"
 #include "base/err.h"
 #include "plan/plan.h"
+#include "steps/beside.h"
 #include "steps/kinds.h"
-#include "steps/sql.h"
 #include "steps/token.h"
 
 #include <stdio.h>
@@ -86,72 +86,167 @@ static json_t *tags(const struct job *j)
 	return json_pack("{s:s, s:s}", TOKEN_TAG, j->r->token, "cutover:run", j->r->run);
 }
 
-/* --- is the last write in? ------------------------------------------------------------------ */
+/* --- what the databases say ------------------------------------------------------------------ */
 
-static enum step_verdict too_long(struct job *j, const char *what, struct err *e)
+struct look {
+	int64_t begun;              /* wall ms: what it says is not older */
+	int64_t older_s;            /* than which open transactions count */
+	bool stopping;              /* the copy was told to stop following */
+	char source[320], copy[320];
+	struct db_replica replica;  /* of the copy, where that was asked */
+	struct db_position at;      /* where the source's log ends */
+	int64_t open;               /* transactions that were open before the freeze */
+};
+
+static int look_make(struct step_run *r, void **answer, struct err *e)
+{
+	struct look *l = xcalloc(1, sizeof *l);
+
+	(void)e;
+	*l = (struct look){ .begun = r->now, .older_s = (r->now - r->since) / 1000,
+			    .stopping = !strcmp(json_str(r->memo, "phase", ""), "stopping") };
+	*answer = l;
+	return 0;
+}
+
+static int look_source(const struct sql_from *from, struct look *l, bool transactions, struct err *e)
+{
+	autosql struct sql *source = NULL;
+
+	if (sql_open(from, &sql_source, NULL, &source, e) || sql_position(source, &l->at, e))
+		return -1;
+	snprintf(l->source, sizeof l->source, "%s", sql_name(source));
+	return transactions ? sql_open_since(source, l->older_s, &l->open, e) : 0;
+}
+
+static int ask_end(const struct sql_from *from, void *answer, struct err *e) { return look_source(from, answer, false, e); }
+static int ask_source(const struct sql_from *from, void *answer, struct err *e) { return look_source(from, answer, true, e); }
+
+/* The copy first: what it has applied is not less later. */
+static int ask_both(const struct sql_from *from, void *answer, struct err *e)
+{
+	autosql struct sql *copy = NULL;
+	struct look *l = answer;
+
+	if (sql_open(from, &sql_main, NULL, &copy, e) || sql_replica(copy, &l->replica, e))
+		return -1;
+	snprintf(l->copy, sizeof l->copy, "%s", sql_name(copy));
+	if (l->stopping)
+		return l->replica.follows ? 0 : look_source(from, l, false, e);
+	return l->replica.follows && !l->replica.error[0] ? look_source(from, l, true, e) : 0;
+}
+
+static int ask_to_stop(const struct sql_from *from, void *answer, struct err *e)
+{
+	autosql struct sql *copy = NULL;
+
+	(void)answer;
+	return sql_open(from, &sql_main, NULL, &copy, e) || sql_detach(copy, e) ? -1 : 0;
+}
+
+static const struct beside end_of_source = { .name = "end", .make = look_make, .ask = ask_end, .discard = free },
+	source_alone = { .name = "source", .make = look_make, .ask = ask_source, .discard = free },
+	copy_and_source = { .name = "both", .make = look_make, .ask = ask_both, .discard = free },
+	stop_following = { .name = "stop", .make = look_make, .ask = ask_to_stop, .discard = free };
+
+/* The limit is the step's, whatever keeps it: nobody can edit meanwhile. */
+static enum step_verdict within_limit(struct job *j, enum step_verdict v, const char *what, struct err *e)
 {
 	char text[32];
 
-	step_say(j->r, "%s", what);
 	if (j->r->now - j->r->since < json_num(j->r->params, "limit", 0))
-		return look_in(j, QUICK_MS);
+		return v;
 	duration_say(json_num(j->r->params, "limit", 0), text);
 	return err_set(e, ERR_GATE, "not within %s: %s", text, what);
 }
 
+static enum step_verdict too_long(struct job *j, const char *what, struct err *e)
+{
+	step_say(j->r, "%s", what);
+	return within_limit(j, look_in(j, QUICK_MS), what, e);
+}
+
+/* DONE with the look, which is the caller's to free. */
+static enum step_verdict look(struct job *j, const struct beside *q, struct look **l, struct err *e)
+{
+	struct err why = { 0 };
+	void *answer;
+	int rc = beside_ask(j->r, q, &answer, &why);
+
+	if (!rc) {
+		*l = answer;
+		return STEP_DONE;
+	}
+	free(answer);
+	if (rc > 0)
+		return STEP_WAIT;
+	*e = why;
+	return STEP_FAIL;
+}
+
+/* The same before anything was done that takes long: then the limit holds. */
+static enum step_verdict look_within_limit(struct job *j, const struct beside *q, struct look **l, struct err *e)
+{
+	enum step_verdict v = look(j, q, l, e);
+	char what[200];
+
+	if (v == STEP_DONE || (v == STEP_FAIL && !err_retryable(e)))
+		return v;
+	snprintf(what, sizeof what, "%.190s", v == STEP_FAIL ? e->msg : j->r->saying);
+	return within_limit(j, v, what, e);
+}
+
+/* --- is the last write in? ------------------------------------------------------------------ */
+
 /* Requests that began before the freeze may still write. The wiki is read-only
  * since before this step began, so what was open then is what must end. */
-static enum step_verdict nothing_open(struct job *j, struct sql *source, struct err *e)
+static enum step_verdict nothing_open(struct job *j, const struct look *l, struct err *e)
 {
 	char what[200];
-	int64_t n;
 
-	if (sql_open_since(source, (j->r->now - j->r->since) / 1000, &n, e))
-		return STEP_FAIL;
-	if (!n)
+	if (!l->open)
 		return STEP_DONE;
 	snprintf(what, sizeof what, "%lld transactions on %.100s are open since before the freeze, and may still write",
-		 (long long)n, sql_name(source));
+		 (long long)l->open, l->source);
 	return too_long(j, what, e);
 }
 
 /* DONE when the source's log has ended at the same place for `quiet`. */
-static enum step_verdict source_is_quiet(struct job *j, struct err *e)
+static enum step_verdict source_is_quiet(struct job *j, const struct look *l, struct err *e)
 {
-	autosql struct sql *source = NULL;
-	struct db_position now;
 	enum step_verdict v;
 	char what[240];
 
-	if (sql_open(j->r, &sql_source, NULL, &source, e) || sql_position(source, &now, e))
-		return STEP_FAIL;
-	if (!is_phase(j, "quiet") || !db_position_same(&now, &j->at)) {
-		j->at = now;
+	if (!is_phase(j, "quiet") || !db_position_same(&l->at, &j->at)) {
+		j->at = l->at;
 		j->since = j->r->now;
 		if (save(j, "quiet", e))
 			return STEP_FAIL;
 	}
-	v = nothing_open(j, source, e);
+	v = nothing_open(j, l, e);
 	if (v != STEP_DONE)
 		return v;
-	if (j->r->now - j->since >= json_num(j->r->params, "quiet", 0))
+	if (l->begun - j->since >= json_num(j->r->params, "quiet", 0))
 		return STEP_DONE;
-	snprintf(what, sizeof what, "%.150s was written to %lld ms ago", sql_name(source), (long long)(j->r->now - j->since));
+	snprintf(what, sizeof what, "%.150s was written to %lld ms ago", l->source, (long long)(j->r->now - j->since));
 	return too_long(j, what, e);
 }
 
 /* After the copy is cut off: a write that came later is in the source only. */
-static int source_has_not_moved(struct job *j, struct err *e)
+static int source_has_not_moved(const struct job *j, const struct look *l, struct err *e)
 {
-	autosql struct sql *source = NULL;
-	struct db_position now;
-
-	if (sql_open(j->r, &sql_source, NULL, &source, e) || sql_position(source, &now, e))
-		return -1;
-	if (db_position_same(&now, &j->at))
+	if (db_position_same(&l->at, &j->at))
 		return 0;
 	return err_set(e, ERR_GATE, "something wrote into %s after the freeze (its log went from %s:%llu to %s:%llu), and the copy lacks it",
-		       sql_name(source), j->at.file, (unsigned long long)j->at.at, now.file, (unsigned long long)now.at);
+		       l->source, j->at.file, (unsigned long long)j->at.at, l->at.file, (unsigned long long)l->at.at);
+}
+
+static enum step_verdict nothing_came_later(struct job *j, struct err *e)
+{
+	autofree struct look *l = NULL;
+	enum step_verdict v = look(j, &end_of_source, &l, e);
+
+	return v == STEP_DONE && source_has_not_moved(j, l, e) ? STEP_FAIL : v;
 }
 
 /* --- what RDS says ------------------------------------------------------------------------------ */
@@ -219,8 +314,10 @@ static int request_clone(struct job *j, struct err *e)
 
 static enum step_verdict begin_clone(struct job *j, struct err *e)
 {
-	enum step_verdict v = source_is_quiet(j, e);
+	autofree struct look *l = NULL;
+	enum step_verdict v = look_within_limit(j, &source_alone, &l, e);
 
+	v = v == STEP_DONE ? source_is_quiet(j, l, e) : v;
 	if (v != STEP_DONE)
 		return v;
 	return save(j, "making", e) ? STEP_FAIL : look_in(j, 0);
@@ -228,17 +325,26 @@ static enum step_verdict begin_clone(struct job *j, struct err *e)
 
 static enum step_verdict clone_now(struct job *j, struct err *e)
 {
+	/* Nothing may have been written between the last look and this request. */
+	enum step_verdict v = nothing_came_later(j, e);
 	struct err why = { 0 };
 
-	/* Nothing may have been written between the last look and this request. */
-	if (source_has_not_moved(j, e))
-		return STEP_FAIL;
+	if (v != STEP_DONE)
+		return v;
 	if (!request_clone(j, &why) || !strcmp(why.code, "DBClusterAlreadyExistsFault")) {
 		step_say(j->r, "the clone %.64s was asked for", j->name);
 		return look_in(j, POLL_MS);
 	}
 	*e = why;
 	return STEP_FAIL;
+}
+
+/* And it is looked once more, since the clone holds what was there when it was asked for. */
+static enum step_verdict clone_is_whole(struct job *j, const struct rds_database *cluster, struct err *e)
+{
+	enum step_verdict v = nothing_came_later(j, e);
+
+	return v == STEP_DONE ? copy_is_there(j, cluster, e) : v;
 }
 
 static enum step_verdict instance_of_clone(struct job *j, const struct rds_database *cluster, struct err *e)
@@ -251,7 +357,7 @@ static enum step_verdict instance_of_clone(struct job *j, const struct rds_datab
 	if (!rds_instance_get(j->r->aws, id, &d, &why)) {
 		if (strcmp(d.status, "available"))
 			return wait_for(j, "database instance", d.id, d.status, e);
-		return source_has_not_moved(j, e) ? STEP_FAIL : copy_is_there(j, cluster, e);
+		return clone_is_whole(j, cluster, e);
 	}
 	if (why.kind != ERR_GONE) {
 		*e = why;
@@ -350,60 +456,63 @@ static enum step_verdict deployment_step(struct job *j, struct err *e)
 
 /* --- detach ------------------------------------------------------------------------------------------- */
 
-static enum step_verdict copy_has_it(struct job *j, const struct sql *copy, const struct db_replica *now, struct err *e)
+static enum step_verdict copy_has_it(struct job *j, const struct look *l, struct err *e)
 {
+	const struct db_position *done = &l->replica.done;
 	char what[240];
 
-	if (db_position_reached(&now->done, &j->at))
+	if (db_position_reached(done, &j->at))
 		return STEP_DONE;
-	snprintf(what, sizeof what, "%.80s has applied %.60s:%llu of %.60s:%llu", sql_name(copy), now->done.file,
-		 (unsigned long long)now->done.at, j->at.file, (unsigned long long)j->at.at);
+	snprintf(what, sizeof what, "%.80s has applied %.60s:%llu of %.60s:%llu", l->copy, done->file,
+		 (unsigned long long)done->at, j->at.file, (unsigned long long)j->at.at);
 	return too_long(j, what, e);
 }
 
-static enum step_verdict copy_follows(struct job *j, const struct sql *copy, const struct db_replica *now, struct err *e)
+static enum step_verdict copy_follows(struct job *j, const struct look *l, struct err *e)
 {
+	const struct db_replica *now = &l->replica;
 	char what[240];
 
 	if (!now->follows)
-		return err_set(e, ERR_GATE, "%s does not follow any database: it is not known to have the last writes", sql_name(copy));
+		return err_set(e, ERR_GATE, "%s does not follow any database: it is not known to have the last writes", l->copy);
 	if (now->error[0])
-		return err_set(e, ERR_GATE, "%s has stopped following: %s", sql_name(copy), now->error);
+		return err_set(e, ERR_GATE, "%s has stopped following: %s", l->copy, now->error);
 	if (now->fetches && now->applies)
 		return STEP_DONE;
-	snprintf(what, sizeof what, "%.80s does not follow at present (its %s thread does not run)", sql_name(copy),
+	snprintf(what, sizeof what, "%.80s does not follow at present (its %s thread does not run)", l->copy,
 		 now->fetches ? "applying" : "fetching");
 	return too_long(j, what, e);
 }
 
-static enum step_verdict cut_off(struct job *j, struct sql *copy, struct err *e)
+static enum step_verdict cut_off(struct job *j, struct err *e)
 {
-	if (sql_detach(copy, e))
-		return STEP_FAIL;
-	return look_in(j, 0);
+	autofree struct look *l = NULL;
+	enum step_verdict v = look(j, &stop_following, &l, e);
+
+	return v == STEP_DONE ? look_in(j, 0) : v;
 }
 
-static enum step_verdict catch_up(struct job *j, struct sql *copy, const struct db_replica *now, struct err *e)
+static enum step_verdict catch_up(struct job *j, struct err *e)
 {
-	enum step_verdict v = copy_follows(j, copy, now, e);
+	autofree struct look *l = NULL;
+	enum step_verdict v = look_within_limit(j, &copy_and_source, &l, e);
 
-	if (v == STEP_DONE)
-		v = source_is_quiet(j, e);
+	v = v == STEP_DONE ? copy_follows(j, l, e) : v;
+	v = v == STEP_DONE ? source_is_quiet(j, l, e) : v;
 	if (v == STEP_DONE && !j->at.file[0])
 		return err_set(e, ERR_GATE, "blue's database writes no binlog: what the copy must have cannot be known");
-	if (v == STEP_DONE)
-		v = copy_has_it(j, copy, now, e);
+	v = v == STEP_DONE ? copy_has_it(j, l, e) : v;
 	if (v != STEP_DONE)
 		return v;
-	return save(j, "stopping", e) ? STEP_FAIL : cut_off(j, copy, e);
+	return save(j, "stopping", e) ? STEP_FAIL : cut_off(j, e);
 }
 
-static enum step_verdict is_cut_off(struct job *j, struct err *e)
+static enum step_verdict is_cut_off(struct job *j, const struct look *l, struct err *e)
 {
 	json_t *facts = json_pack("{s:s, s:I, s:I}", "file", j->at.file, "at", (json_int_t)j->at.at, "waited_ms",
 				  (json_int_t)(j->r->now - j->r->since));
 
-	if (source_has_not_moved(j, e)) {
+	if (source_has_not_moved(j, l, e)) {
 		json_decref(facts);
 		return STEP_FAIL;
 	}
@@ -412,14 +521,17 @@ static enum step_verdict is_cut_off(struct job *j, struct err *e)
 
 static enum step_verdict detach_step(struct job *j, struct err *e)
 {
-	autosql struct sql *copy = NULL;
-	struct db_replica now;
+	autofree struct look *l = NULL;
+	enum step_verdict v;
 
-	if (sql_open(j->r, &sql_main, NULL, &copy, e) || sql_replica(copy, &now, e))
-		return STEP_FAIL;
 	if (!is_phase(j, "stopping"))
-		return catch_up(j, copy, &now, e);
-	return now.follows ? cut_off(j, copy, e) : is_cut_off(j, e);
+		return catch_up(j, e);
+	if (beside_is_asked(j->r, &stop_following))
+		return cut_off(j, e);
+	v = look(j, &copy_and_source, &l, e);
+	if (v != STEP_DONE)
+		return v;
+	return l->replica.follows ? cut_off(j, e) : is_cut_off(j, l, e);
 }
 
 /* --- the step -------------------------------------------------------------------------------------------- */

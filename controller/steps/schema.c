@@ -9,27 +9,24 @@
 #include "base/buf.h"
 #include "base/duration.h"
 #include "base/err.h"
-#include "db/apart.h"
 #include "db/health.h"
 #include "mediawiki/checks.h"
 #include "mediawiki/reality.h"
 #include "mediawiki/verdict.h"
 #include "plan/plan.h"
+#include "steps/beside.h"
 #include "steps/kinds.h"
-#include "steps/sql.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define AGAIN_MS 1000
-#define POLL_MS 200  /* between two looks at what is being asked */
-#define STAY_MS 100  /* most that the engine waits at each: a usual wiki's answers are there then */
 #define TELL_ROWS 20 /* differences that stand in the journal; the rest is counted */
 
 struct gate { /* nothing of the step's or the engine's: it may be in another thread */
 	json_t *params;             /* a copy */
 	char server[320];
-	struct db *db;              /* lent by who asks; NULL in a simulated run */
+	struct db *db;              /* while it is asked; NULL in a simulated run */
 	struct schema *blue, *green, *have;
 	json_t *health, *data, *known; /* known: of data_checks_run() */
 	struct schema_verdict verdict;
@@ -333,103 +330,55 @@ static enum step_verdict refused(struct step_run *r, const struct gate *g, const
 
 /* --- asking ------------------------------------------------------------------------------------- */
 
-/* What is being asked just now. As with hook's programs: a connection cannot be
- * handed over, so whoever takes the run over finds nothing here, and asks again. */
-static struct asking {
-	char key[96]; /* the step's token; "": nothing */
-	struct gate *gate;
-	struct db_apart *apart;
-} asking;
-
-static void stop_asking(void)
+static int gate_make(struct step_run *r, void **answer, struct err *e)
 {
-	struct err ignored = { 0 };
+	struct gate *g = gate_new(r);
 
-	if (asking.apart)
-		db_apart_end(&asking.apart, &ignored);
-	gate_free(&asking.gate);
-	asking.key[0] = '\0';
-}
-
-static int look_and_judge(void *gate, struct db *d, struct err *e)
-{
-	struct gate *g = gate;
-
-	g->db = d;
-	return look_real(g, e) || judge(g, e) ? -1 : 0;
-}
-
-/* Before anything of OpenSSL's is taken down, at the end of the program. */
-static void stop_at_exit(void)
-{
-	static bool once;
-
-	if (!once)
-		once = !atexit(stop_asking);
-}
-
-static int start_asking(const struct step_run *r, struct gate **g, struct db *d, struct err *e)
-{
-	if (db_apart_start(&d, look_and_judge, *g, &asking.apart, e))
-		return -1;
-	stop_at_exit();
-	snprintf(asking.key, sizeof asking.key, "%s", r->token);
-	asking.gate = steal(g);
-	return 0;
-}
-
-static int read_manifests(const struct step_run *r, struct gate *g, struct err *e)
-{
+	*answer = g;
 	return read_manifest(r, "blue", &g->blue, e) || read_manifest(r, "green", &g->green, e) ? -1 : 0;
 }
 
-/* 1: is asked, in its thread or by nobody any more; 0: answered, there is no thread in a simulated world; -1 error. */
-static int ask(struct step_run *r, struct gate **g, struct err *e)
+static int gate_ask(const struct sql_from *from, void *answer, struct err *e)
 {
 	autosql struct sql *sql = NULL;
+	struct gate *g = answer;
+	int rc;
 
-	*g = gate_new(r);
-	if (read_manifests(r, *g, e) || sql_open(r, &sql_main, json_str(r->params, "name", ""), &sql, e))
+	if (sql_open(from, &sql_main, json_str(g->params, "name", ""), &sql, e))
 		return -1;
-	snprintf((*g)->server, sizeof (*g)->server, "%s", sql_name(sql));
-	if (!sql_db(sql))
-		return look_simulated(*g, sql, e) || judge(*g, e) ? -1 : 0;
-	return start_asking(r, g, sql_take(sql), e) ? -1 : 1;
-}
-
-/* The same, with what has been asked before. *g: NULL while it is being asked. */
-static int answer(struct step_run *r, struct gate **g, struct err *e)
-{
-	int rc = 1;
-
-	if (strcmp(asking.key, r->token)) {
-		stop_asking();
-		rc = ask(r, g, e);
-	}
-	if (rc != 1 || !db_apart_over(asking.apart, STAY_MS))
-		return rc;
-	rc = db_apart_end(&asking.apart, e);
-	*g = steal(&asking.gate);
-	stop_asking();
+	snprintf(g->server, sizeof g->server, "%s", sql_name(sql));
+	g->db = sql_db(sql);
+	rc = (g->db ? look_real(g, e) : look_simulated(g, sql, e)) || judge(g, e) ? -1 : 0;
+	g->db = NULL;
 	return rc;
 }
+
+static void gate_discard(void *answer)
+{
+	struct gate *g = answer;
+
+	gate_free(&g);
+}
+
+static const struct beside question = { .name = "gate", .make = gate_make, .ask = gate_ask, .discard = gate_discard };
 
 /* --- the step -------------------------------------------------------------------------------------- */
 
 static bool is_no_answer(const struct gate *g, const struct err *why)
 {
-	return why->kind == ERR_NET || (!g->have && err_retryable(why));
+	return why->kind == ERR_NET || (!(g && g->have) && err_retryable(why));
 }
 
 static enum step_verdict advance(struct step_run *r, struct err *e)
 {
 	autogate struct gate *g = NULL;
 	struct err why = { 0 };
-	int rc = answer(r, &g, &why);
+	void *answer;
+	int rc = beside_ask(r, &question, &answer, &why);
 
+	g = answer;
 	if (rc > 0) {
 		step_say(r, "reading what the database has");
-		r->wake_at = r->now + POLL_MS;
 		return STEP_WAIT;
 	}
 	if (rc && !is_no_answer(g, &why))

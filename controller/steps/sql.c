@@ -9,13 +9,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STATEMENT_MS 5000 /* asked within a tick: the engine waits for it */
+#define STATEMENT_MS 5000
 #define ANSWER_MAX ((size_t)1 << 20)
 
 const struct sql_at sql_main = { "host", "port" }, sql_source = { "source_host", "source_port" };
 
+struct sql_from {
+	struct step_run *r; /* lent, of a simulated run; else NULL */
+	struct {
+		const struct sql_at *at;
+		char name[320]; /* "" : the step has no such parameter */
+		struct db_login *login;
+	} of[2];
+};
+
 struct sql {
-	struct step_run *r;
+	struct step_run *r;   /* of a simulated run */
 	struct db *db;        /* NULL: simulated */
 	char name[320];
 };
@@ -42,31 +51,61 @@ static int port_of(const char *text, int *port, struct err *e)
 	return 0;
 }
 
-static int connect_to(struct step_run *r, const char *host, int port, const char *database, struct db **out, struct err *e)
+static int login_of(struct step_run *r, const char *host, int port, struct db_login **out, struct err *e)
 {
 	const json_t *p = r->params;
 	autofree char *ca = json_object_get(p, "ca") ? sql_path(r, json_str(p, "ca", "")) : NULL;
-	autologin struct db_login *login = NULL;
 	struct db_source source = {
 		.host = host, .port = port, .user = json_str(p, "user", NULL), .secret = json_str(p, "secret", NULL),
-		.iam = json_yes(p, "iam"), .ca = ca, .database = database,
-		.statement_ms = (int)json_num(p, "statement_limit", STATEMENT_MS),
+		.iam = json_yes(p, "iam"), .ca = ca, .statement_ms = (int)json_num(p, "statement_limit", STATEMENT_MS),
 	};
 
-	return db_login_new(&source, r->aws, &login, e) || db_open(login, out, e) ? -1 : 0;
+	return db_login_new(&source, r->aws, out, e) || db_login_token(*out, e) ? -1 : 0;
 }
 
-int sql_open(struct step_run *r, const struct sql_at *at, const char *database, struct sql **out, struct err *e)
+static int from_one(struct step_run *r, const struct sql_at *at, struct sql_from *f, size_t i, struct err *e)
 {
-	const char *host = json_str(r->params, at->host, ""), *port = json_str(r->params, at->port, "3306");
-	autosql struct sql *s = xcalloc(1, sizeof *s);
+	const char *host = json_str(r->params, at->host, NULL), *port = json_str(r->params, at->port, "3306");
 	int number = 0;
 
-	s->r = r;
-	snprintf(s->name, sizeof s->name, "%.250s:%.10s", host, port);
+	f->of[i].at = at;
+	if (!host)
+		return 0;
+	snprintf(f->of[i].name, sizeof f->of[i].name, "%.250s:%.10s", host, port);
 	if (port_of(port, &number, e))
 		return -1;
-	if (!r->simulated && connect_to(r, host, number, database, &s->db, e))
+	return r->simulated ? 0 : login_of(r, host, number, &f->of[i].login, e);
+}
+
+int sql_from_new(struct step_run *r, struct sql_from **out, struct err *e)
+{
+	autofrom struct sql_from *f = xcalloc(1, sizeof *f);
+
+	f->r = r->simulated ? r : NULL;
+	if (from_one(r, &sql_main, f, 0, e) || from_one(r, &sql_source, f, 1, e))
+		return -1;
+	*out = steal(&f);
+	return 0;
+}
+
+void sql_from_free(struct sql_from **f)
+{
+	for (size_t i = 0; *f && i < COUNT((*f)->of); i++)
+		db_login_free(&(*f)->of[i].login);
+	free(*f);
+	*f = NULL;
+}
+
+int sql_open(const struct sql_from *f, const struct sql_at *at, const char *database, struct sql **out, struct err *e)
+{
+	size_t i = f->of[0].at == at ? 0 : 1;
+	autosql struct sql *s = xcalloc(1, sizeof *s);
+
+	s->r = f->r;
+	memcpy(s->name, f->of[i].name, sizeof s->name);
+	if (!*s->name)
+		return err_set(e, ERR_BUG, "the step has no parameter %s", at->host);
+	if (!f->r && (db_open(f->of[i].login, &s->db, e) || (database && db_use(s->db, database, e))))
 		return -1;
 	*out = steal(&s);
 	return 0;
@@ -81,7 +120,6 @@ void sql_close(struct sql **s)
 }
 
 struct db *sql_db(struct sql *s) { return s->db; }
-struct db *sql_take(struct sql *s) { return steal(&s->db); }
 const char *sql_name(const struct sql *s) { return s->name; }
 
 /* --- the simulated world's databases ------------------------------------------------------ */

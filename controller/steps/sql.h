@@ -25,12 +25,20 @@
 struct sql_at { const char *host, *port; };
 extern const struct sql_at sql_main, sql_source; /* host, port; source_host, source_port */
 
-struct sql; /* a connection, or the simulated world's */
-int sql_open(struct step_run *r, const struct sql_at *at, const char *database, struct sql **out, struct err *e);
+/* Whom a step may ask, with the secrets and tokens fetched: all that another
+ * thread needs. In the engine's thread; in a simulated run it lends r. */
+struct sql_from;
+int sql_from_new(struct step_run *r, struct sql_from **out, struct err *e);
+void sql_from_free(struct sql_from **f);
+#define autofrom __attribute__((cleanup(sql_from_free)))
+
+/* A connection, or the simulated world's. It is opened, and asked, in a question
+ * of steps/beside.h only: a real one takes as long as the other side likes. */
+struct sql;
+int sql_open(const struct sql_from *f, const struct sql_at *at, const char *database, struct sql **out, struct err *e);
 void sql_close(struct sql **s);
 #define autosql __attribute__((cleanup(sql_close)))
 struct db *sql_db(struct sql *s);       /* NULL in a simulated run */
-struct db *sql_take(struct sql *s);     /* the same, and the caller's to close */
 const char *sql_name(const struct sql *s);
 /* A simulated run's question; *out: json_decref. */
 int sql_ask_simulated(struct sql *s, const char *question, json_t **out, struct err *e);

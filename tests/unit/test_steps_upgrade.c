@@ -741,6 +741,74 @@ static void a_slow_database_does_not_hold_the_engine(void **state)
 	fake_close(&f);
 }
 
+/* A database that sends its TLS handshake, or the answer to a login, a letter at a
+ * time held the engine's own thread: 299 s without watching, and no order obeyed. */
+static void a_database_that_trickles_does_not_hold_the_engine(void **state)
+{
+	static const enum fakedb_trick tricks[] = { FAKEDB_DRIPS_HELLO, FAKEDB_DRIPS_LOGIN };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(tricks); i++) {
+		struct fakedb db = { .trick = tricks[i / 2], .tls = FAKEDB_TLS };
+		enum step_verdict v = STEP_WAIT;
+		int64_t begun, longest = 0, wake;
+		char port[16];
+		struct fake f;
+
+		fakedb_start(&db);
+		snprintf(port, sizeof port, "%d", db.port);
+		if (i % 2)
+			open_gate(&f, GATE("\"kind\":\"freeze\",\"user\":\"cutover\",\"statement_limit\":2000"), NULL);
+		else
+			open_in(&f, "database", "{\"how\":\"detach\",\"limit\":120000}", NULL, false);
+		f.simulated = false;
+		json_object_set_new(f.params, "user", json_string("cutover"));
+		json_object_set_new(f.params, "ca", json_string(db.ca));
+		for (const char *const *p = (const char *const[]){ "host", "source_host", NULL }; *p; p++)
+			json_object_set_new(f.params, *p, json_string("127.0.0.1"));
+		for (const char *const *p = (const char *const[]){ "port", "source_port", NULL }; *p; p++)
+			json_object_set_new(f.params, *p, json_string(port));
+		begun = clock_mono(&clock_real);
+		while (v == STEP_WAIT && clock_mono(&clock_real) - begun < 20000) {
+			int64_t called = clock_mono(&clock_real);
+
+			v = fake_call(&f, f.step.kind->advance, &wake);
+			called = clock_mono(&clock_real) - called;
+			longest = called > longest ? called : longest;
+		}
+		assert_int_equal(v, STEP_FAIL);
+		assert_int_equal(f.e.kind, ERR_NET);
+		assert_says(f.e.msg, "not logged in within");
+		assert_true(longest < 1000); /* 100 ms, and a busy machine */
+		assert_true(clock_mono(&clock_real) - begun < 3000 + 5000 + 2000);
+		fakedb_stop(&db);
+		fake_close(&f);
+	}
+}
+
+/* It was asked again until the step's own timeout, which is hours. */
+static void detach_without_an_answer_goes_back_at_its_limit(void **state)
+{
+	enum step_verdict v;
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "database", "{\"how\":\"detach\",\"limit\":120000,\"host\":\"127.0.0.1\",\"port\":\"1\",\"user\":\"cutover\","
+		"\"source_host\":\"127.0.0.1\",\"source_port\":\"1\"}", NULL, false);
+	f.simulated = false;
+	for (int late = 0; late < 2; late++) {
+		int64_t wake;
+
+		f.since = clock_wall(sim_clock(f.w.sim)) - late * 120000;
+		while ((v = fake_call(&f, f.step.kind->advance, &wake)) == STEP_WAIT)
+			;
+		assert_int_equal(v, STEP_FAIL);
+		assert_int_equal(f.e.kind, late ? ERR_GATE : ERR_NET);
+		assert_says(f.e.msg, late ? "not within 2 min: database cutover@127.0.0.1:1" : "nothing listens");
+	}
+	fake_close(&f);
+}
+
 /* The thread is ended before the libraries that it uses are taken down. */
 static void a_program_that_ends_meanwhile_ends_well(void **state)
 {
@@ -877,6 +945,8 @@ int main(void)
 		cmocka_unit_test(schema_without_its_manifest_is_refused),
 		cmocka_unit_test(schema_asks_the_right_world),
 		cmocka_unit_test(a_slow_database_does_not_hold_the_engine),
+		cmocka_unit_test(a_database_that_trickles_does_not_hold_the_engine),
+		cmocka_unit_test(detach_without_an_answer_goes_back_at_its_limit),
 		cmocka_unit_test(a_program_that_ends_meanwhile_ends_well),
 		cmocka_unit_test(schema_waives_rows_by_name),
 		cmocka_unit_test(schema_port_must_be_one),
