@@ -24,7 +24,7 @@ struct message {
 };
 
 /* How a try ended. */
-enum end { END_OK, END_FAILED, END_EXPIRED, END_REFUSED_BY_US };
+enum end { END_OK, END_FAILED, END_EXPIRED, END_SKEWED, END_REFUSED_BY_US };
 
 struct aws *aws_new(const struct aws_opts *o)
 {
@@ -124,6 +124,20 @@ static void say_whose(const struct cred *c, struct err *e)
 		 c->id + (id > 4 ? id - 4 : 0));
 }
 
+/* A clock that is this far off is set by AWS's own Date, as newer SDKs do: a
+ * signature is good for five minutes, and CloudWatch's minutes are AWS's. */
+#define SKEW_LEAST_MS 30000
+
+static bool learn_time(struct aws *a, const struct http_res *res)
+{
+	int64_t theirs = reply_date(res), off = theirs - clock_wall(a->o.clock);
+
+	if (theirs < 0 || (off < SKEW_LEAST_MS && off > -SKEW_LEAST_MS))
+		return false;
+	clock_correct(a->o.clock, off);
+	return true;
+}
+
 static enum end attempt(struct aws *a, const struct message *m, const struct endpoint *at,
 			const struct retry *r, struct reply *out, struct err *e)
 {
@@ -131,7 +145,7 @@ static enum end attempt(struct aws *a, const struct message *m, const struct end
 	const struct cred *c = NULL;
 	int64_t left;
 	enum end end;
-	int flags = 0;
+	int flags = 0, rc;
 
 	if (take_token(a, m->op, r, e))
 		return END_REFUSED_BY_US;
@@ -144,8 +158,13 @@ static enum end attempt(struct aws *a, const struct message *m, const struct end
 	end = send_signed(a, m, at, c, left < HTTP_TIMEOUT_MS ? left : HTTP_TIMEOUT_MS, &res, e);
 	if (end)
 		return end;
-	if (!reply_read(m->op, m->protocol, &res, clock_wall(a->o.clock), out, &flags, e))
+	rc = reply_read(m->op, m->protocol, &res, clock_wall(a->o.clock), out, &flags, e);
+	if (rc && flags & AWS_CODE_SKEW && learn_time(a, &res))
+		return END_SKEWED;
+	if (!rc) {
+		learn_time(a, &res);
 		return END_OK;
+	}
 	if (e->kind == ERR_DENIED)
 		say_whose(c, e);
 	return flags & AWS_CODE_EXPIRED ? END_EXPIRED : END_FAILED;
@@ -173,7 +192,7 @@ static int call(struct aws *a, const struct message *m, struct reply *out, struc
 	struct endpoint at;
 	struct retry r;
 	struct err before = *e; /* a failure that a retry made good leaves no trace */
-	bool renewed_once = false;
+	bool renewed_once = false, corrected_once = false;
 
 	if (endpoint_find(m->op->service, a->region, &at, e))
 		return err_wrap(e, "%s", m->op->name);
@@ -184,6 +203,10 @@ static int call(struct aws *a, const struct message *m, struct reply *out, struc
 		if (end == END_EXPIRED && !renewed_once) {
 			renewed_once = true;
 			end = renewed(a, m, &at, &r, out, e);
+		}
+		if (end == END_SKEWED && !corrected_once) { /* AWS did nothing: right for writes too */
+			corrected_once = true;
+			end = attempt(a, m, &at, &r, out, e);
 		}
 		if (end == END_OK) {
 			*e = before;

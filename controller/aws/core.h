@@ -78,6 +78,7 @@ int reply_read(const struct aws_op_info *op, enum protocol protocol, const struc
 /* The error in an answer that is not 2xx. */
 int reply_refusal(const char *what, const struct http_res *res, int64_t now, int *flags,
 		   struct err *e);
+int64_t reply_date(const struct http_res *res); /* wall ms of its Date; -1: none */
 void text_clean(char *s); /* control characters become '?' */
 
 /* --- sign.c --- */

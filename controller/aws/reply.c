@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#define SKEW_MS 120000 /* AWS allows 15 minutes; what is that far off is worth a word earlier */
 
 void text_clean(char *s)
 {
@@ -93,7 +92,7 @@ static enum err_kind kind_of(int status, const struct aws_code *known)
 	return status >= 400 && status < 500 && status != 408 ? ERR_INPUT : ERR_UNSURE;
 }
 
-static int64_t date_of(const struct http_res *res)
+int64_t reply_date(const struct http_res *res)
 {
 	struct tm tm = { 0 };
 	char v[64];
@@ -103,33 +102,17 @@ static int64_t date_of(const struct http_res *res)
 	return (int64_t)timegm(&tm) * 1000;
 }
 
-static void ago(int64_t ms, char out[48])
-{
-	int64_t s = ms / 1000;
-
-	if (s < 120)
-		snprintf(out, 48, "%lld s", (long long)s);
-	else if (s < 7200)
-		snprintf(out, 48, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
-	else
-		snprintf(out, 48, "%lld h %lld min", (long long)(s / 3600), (long long)(s / 60 % 60));
-}
-
-/* The clock is named by what AWS's own says, not by what its message guesses. */
+/* The clock is named by what AWS's own says, not by what its message guesses.
+ * One that is off was corrected by that before (aws.c). */
 static void say_skew(const struct http_res *res, int64_t now, char out[200])
 {
-	int64_t theirs = date_of(res), off = now - theirs;
-	char much[48];
+	int64_t theirs = reply_date(res);
 
-	ago(off < 0 ? -off : off, much);
 	if (theirs < 0)
 		snprintf(out, 200, "; the answer has no Date to compare this machine's clock with: check it");
-	else if (off > SKEW_MS || off < -SKEW_MS)
-		snprintf(out, 200, "; this machine's clock is %s %s AWS's: set it right (NTP) and try again",
-			 much, off > 0 ? "ahead of" : "behind");
 	else
-		snprintf(out, 200, "; this machine's clock is right (%s off), so check the secret key, "
-			 "and what changes requests on their way", much);
+		snprintf(out, 200, "; the time that was signed is right (%lld s off), so check the secret key, "
+			 "and what changes requests on their way", llabs(now - theirs) / 1000);
 }
 
 int reply_refusal(const char *what, const struct http_res *res, int64_t now, int *flags, struct err *e)

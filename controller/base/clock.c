@@ -20,9 +20,22 @@ static int64_t ms_of(clockid_t id)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int64_t real_wall(struct clock *c) { (void)c; return ms_of(CLOCK_REALTIME); }
 /* BOOTTIME counts while the machine is suspended: a lease must expire then. */
 static int64_t real_mono(struct clock *c) { (void)c; return ms_of(CLOCK_BOOTTIME); }
+
+/* The time of day as it was when this process first asked, and on from there by
+ * the clock that never jumps: somebody who sets the machine's clock does not
+ * move what the run has waited for. What was wrong at the start, AWS's own time
+ * makes good (clock_correct). */
+static int64_t real_wall(struct clock *c)
+{
+	static _Atomic int64_t began;
+	int64_t none = 0;
+
+	if (!atomic_load(&began))
+		atomic_compare_exchange_strong(&began, &none, ms_of(CLOCK_REALTIME) - ms_of(CLOCK_BOOTTIME));
+	return atomic_load(&began) + real_mono(c);
+}
 
 static void real_sleep(struct clock *c, int64_t ms)
 {
@@ -93,7 +106,9 @@ static void real_stop(struct clock *c, struct ticker *t)
 	free(t);
 }
 
-struct clock clock_real = { real_wall, real_mono, real_sleep, -1, real_every, real_stop };
+struct clock clock_real = {
+	.wall = real_wall, .mono = real_mono, .sleep = real_sleep, .wake_fd = -1, .every = real_every, .stop = real_stop,
+};
 
 void clock_iso(int64_t wall_ms, char out[21])
 {

@@ -1,11 +1,13 @@
 /* clock.h - one of the two seams: who tells the time and who waits.
  *
  * All times are milliseconds (int64_t). `wall` is for people, signatures and
- * the journal; `mono` never jumps and is what leases and timeouts count with.
- * Wall clocks of two machines are never compared. */
+ * the journal; `mono` never jumps and is what leases, waits and timeouts count
+ * with. Wall clocks of two machines are never compared, except with AWS's own,
+ * which decides when a signature is good: clock_correct(). */
 #ifndef CUTOVER_BASE_CLOCK_H
 #define CUTOVER_BASE_CLOCK_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct ticker;
@@ -21,11 +23,13 @@ struct clock {
 	 * with a simulated one. wake_fd: called too when it becomes readable; -1: none. */
 	struct ticker *(*every)(struct clock *c, int64_t ms, int wake_fd, void (*fn)(void *ctx), void *ctx);
 	void (*stop)(struct clock *c, struct ticker *t); /* fn is not running any more when it returns */
+	_Atomic int64_t skew;             /* ms that wall() is behind AWS's clock, as far as that was learnt */
 };
 
 extern struct clock clock_real;
 
-static inline int64_t clock_wall(struct clock *c) { return c->wall(c); }
+static inline int64_t clock_wall(struct clock *c) { return c->wall(c) + atomic_load(&c->skew); }
+static inline void clock_correct(struct clock *c, int64_t by) { atomic_fetch_add(&c->skew, by); }
 static inline int64_t clock_mono(struct clock *c) { return c->mono(c); }
 static inline struct ticker *clock_every(struct clock *c, int64_t ms, int wake_fd, void (*fn)(void *), void *ctx)
 {

@@ -73,6 +73,17 @@ static void add_changes(const json_t *changes, struct buf *out)
 			 json_str(v, "type", "?"), strcmp(json_str(v, "replacement", ""), "True") ? "" : " by REPLACEMENT");
 }
 
+static void say_clock(const struct event *ev, const json_t *b, struct buf *out)
+{
+	int64_t by = json_num(b, "by_ms", 0);
+	char off[32];
+
+	(void)ev;
+	duration_say(by < 0 ? -by : by, off);
+	buf_addf(out, "this machine's clock is %s %s AWS's: AWS's time is used from here on; set the clock right (NTP)", off,
+		 by < 0 ? "ahead of" : "behind");
+}
+
 static void say_note(const struct event *ev, const json_t *b, struct buf *out)
 {
 	const char *text = json_str(b, "text", NULL);
@@ -183,7 +194,7 @@ static const struct {
 	{ "write", say_write }, { "weights", say_weights }, { "unsure", say_unsure }, { "foreign", say_foreign },
 	{ "verdict", say_verdict }, { "history", say_history }, { "proved", say_proved }, { "back", say_why }, { "rolled-back", say_why },
 	{ "promoted", say_why }, { "refused", say_why }, { "frozen", say_why }, { "call", say_why },
-	{ "attempt", say_why }, { "trouble", say_why },
+	{ "attempt", say_why }, { "trouble", say_why }, { "clock", say_clock },
 };
 
 bool say_event(const struct event *ev, struct buf *out)

@@ -22,9 +22,10 @@ static void sooner(int64_t *wake_at, int64_t at)
 
 /* Retried until the deadline whatever the error: on the way back even a refusal
  * may be a credential that is renewed in a minute. */
-static int held_up(struct engine *en, const char *why, int64_t call, int64_t limit, int64_t *wake_at, struct err *e)
+static int held_up(struct engine *en, const char *why, int64_t since, int64_t call, int64_t limit, int64_t *wake_at,
+		   struct err *e)
 {
-	int64_t age = engine_now(en) - en->run->state_since;
+	int64_t age = engine_now(en) - since;
 
 	snprintf(en->saying, sizeof en->saying, "%s", why);
 	if (age >= limit) {
@@ -72,8 +73,19 @@ static int bring_traffic_back(struct engine *en, int64_t *wake_at, struct err *e
 	}
 	if (v == STEP_FAIL && trouble.kind == ERR_GATE && en->run->traffic.foreign)
 		return fought(en, &trouble, e);
-	return held_up(en, v == STEP_FAIL ? trouble.msg : "looking again at the weights", CALL_AFTER_MS,
-		       v == STEP_FAIL && err_retryable(&trouble) ? OUTAGE_MS : FREEZE_AFTER_MS, wake_at, e);
+	if (v == STEP_FAIL && err_ends_tick(&trouble)) /* the next tick may write at once */
+		sooner(wake_at, engine_now(en));
+	return held_up(en, v == STEP_FAIL ? trouble.msg : "looking again at the weights", en->run->state_since,
+		       CALL_AFTER_MS, v == STEP_FAIL && err_retryable(&trouble) ? OUTAGE_MS : FREEZE_AFTER_MS, wake_at, e);
+}
+
+/* The time for proof begins when the rule is on blue: what held that up before
+ * is told apart. */
+static int64_t taken_since(const struct engine *en)
+{
+	int64_t back = en->run->state_since, taken = en->run->traffic.since;
+
+	return taken > back ? taken : back;
 }
 
 static int prove(struct engine *en, int64_t *wake_at, struct err *e)
@@ -90,7 +102,7 @@ static int prove(struct engine *en, int64_t *wake_at, struct err *e)
 	}
 	if (v == STEP_FAIL)
 		snprintf(saying, sizeof saying, "cannot prove that green is free of requests: %.180s", trouble.msg);
-	return held_up(en, saying, PROOF_CALL_MS, FREEZE_AFTER_MS, wake_at, e);
+	return held_up(en, saying, taken_since(en), PROOF_CALL_MS, FREEZE_AFTER_MS, wake_at, e);
 }
 
 static int restore(struct engine *en, int64_t *wake_at, struct err *e)
@@ -104,8 +116,8 @@ static int restore(struct engine *en, int64_t *wake_at, struct err *e)
 		*e = trouble;
 		return -1;
 	}
-	return held_up(en, v == STEP_FAIL ? trouble.msg : "putting the rule back as it was", PROOF_CALL_MS,
-		       FREEZE_AFTER_MS, wake_at, e);
+	return held_up(en, v == STEP_FAIL ? trouble.msg : "putting the rule back as it was", taken_since(en),
+		       PROOF_CALL_MS, FREEZE_AFTER_MS, wake_at, e);
 }
 
 /* --- everything else ---------------------------------------------------------------- */

@@ -3,33 +3,47 @@
  * holder is silent when *our* clock has seen its counter stand still. */
 #include "engine/internal.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define START_TIME 20 /* words after the name's ")": field 22 of /proc/PID/stat */
 
+/* Who drives, as the claim names it: "HOST BOOT PID START NAMESPACE". */
+struct holder {
+	char host[64], boot[40];
+	long pid;
+	long long start;  /* clock ticks after boot; HOLDER_UNSEEN, HOLDER_ENDED */
+	long long pidns;  /* inode of the PID namespace: a pid means something only there */
+};
+#define HOLDER_UNSEEN (-1) /* /proc does not show it: hidepid, another namespace, or no such process */
+#define HOLDER_ENDED (-2)  /* it is dead, and nobody has asked for its exit code yet */
+
 /* The start time tells a reused pid from the old process. */
-static long long start_time(long pid)
+static long long holder_start_time(long pid)
 {
 	autofree char *path = xasprintf("/proc/%ld/stat", pid);
 	char line[1024] = "", *p;
 	FILE *f = fopen(path, "re");
 
 	if (!f)
-		return -1;
+		return HOLDER_UNSEEN;
 	if (!fgets(line, sizeof line, f))
 		line[0] = '\0';
 	fclose(f);
 	p = strrchr(line, ')');
-	if (p && p[1] && strchr("ZX", p[2]))
-		return -1; /* dead, and nobody has asked for its exit code yet */
+	if (p && p[1] && p[2] && strchr("ZX", p[2]))
+		return HOLDER_ENDED;
 	for (int i = 0; p && i < START_TIME; i++)
 		p = strchr(p + 1, ' ');
-	return p ? strtoll(p, NULL, 10) : -1;
+	return p ? strtoll(p, NULL, 10) : HOLDER_UNSEEN;
 }
 
-static void boot_id(char out[40])
+static void holder_boot_id(char out[40])
 {
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
@@ -41,51 +55,89 @@ static void boot_id(char out[40])
 	fclose(f);
 }
 
+static long long holder_pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) ? 0 : (long long)st.st_ino;
+}
+
+static struct holder holder_self(void)
+{
+	struct holder h = { .host = "localhost", .pid = getpid(), .start = holder_start_time(getpid()),
+			    .pidns = holder_pid_namespace() };
+
+	gethostname(h.host, sizeof h.host - 1);
+	holder_boot_id(h.boot);
+	return h;
+}
+
 void engine_own_holder(char *out, size_t size)
 {
-	char host[64] = "localhost", boot[40];
+	struct holder h = holder_self();
 
-	gethostname(host, sizeof host - 1);
-	boot_id(boot);
-	snprintf(out, size, "%s %s %ld %lld", host, boot, (long)getpid(), start_time(getpid()));
+	snprintf(out, size, "%s %s %ld %lld %lld", h.host, h.boot, h.pid, h.start, h.pidns);
 }
 
+/* One that names no namespace (claims of version 0.0) can be nobody's neighbour. */
+static bool holder_parse(const char *text, struct holder *h)
+{
+	*h = (struct holder){ .start = HOLDER_UNSEEN };
+	return sscanf(text, "%63s %39s %ld %lld %lld", h->host, h->boot, &h->pid, &h->start, &h->pidns) == 5 && h->pid > 0;
+}
+
+/* Does its pid mean the same process here as there? Two machines may have one
+ * name, and a container shows its own processes under the pids of others. */
+static bool holder_is_near(const struct holder *h, const struct holder *me)
+{
+	return !strcmp(h->host, me->host) && !strcmp(h->boot, me->boot) && strcmp(h->boot, "unknown") &&
+	       h->pidns && h->pidns == me->pidns;
+}
+
+/* What cannot be seen may live: only the kernel's "no such process", or another
+ * process under the same pid, is proof. */
 bool engine_holder_is_dead(const struct run *r)
 {
-	char host[64], boot[40], mine[40], here[64] = "", *end;
-	int numbers = 0;
+	struct holder h, me = holder_self();
 	long long start;
-	long pid;
 
-	if (sscanf(r->holder, "%63s %39s %n", host, boot, &numbers) != 2)
+	if (!holder_parse(r->holder, &h) || !holder_is_near(&h, &me))
 		return false;
-	pid = strtol(r->holder + numbers, &end, 10);
-	start = strtoll(end, &end, 10);
-	if (pid <= 0 || *end)
-		return false;
-	gethostname(here, sizeof here - 1);
-	boot_id(mine);
-	if (strcmp(host, here))
-		return false;
-	/* This machine, another boot: whatever ran then does not run now. */
-	return strcmp(boot, mine) || start_time(pid) != start;
+	if (kill((pid_t)h.pid, 0) && errno == ESRCH)
+		return true;
+	start = holder_start_time(h.pid);
+	return start == HOLDER_ENDED || (start != HOLDER_UNSEEN && h.start != HOLDER_UNSEEN && start != h.start);
 }
 
-static int claim_take(struct engine *en, struct err *e)
+static int claim_append(struct engine *en, struct err *e)
 {
 	json_t *body = json_pack("{s:s}", "holder", en->holder);
 
 	if (en->run->holder[0])
 		json_object_set_new(body, "from", json_text(en->run->holder));
-	if (engine_append(en, "claim", "", body, e))
-		return -1;
+	return engine_append(en, "claim", "", body, e);
+}
+
+/* A line that came first may be a mere order, and then ours follows it; another
+ * one's claim is the end of ours. */
+static int claim_take(struct engine *en, struct err *e)
+{
+	int64_t had = en->run->claim_seq;
+
+	while (claim_append(en, e)) {
+		if (e->kind != ERR_MOVED || run_catch_up(en->run, en->store, e))
+			return -1;
+		if (en->run->claim_seq != had)
+			return engine_still_ours(en, e);
+	}
 	return lease_beat(&en->lease, e);
 }
 
-/* 0 when the holder stayed silent for the lease, else ERR_LOST. */
-static int outwait(struct engine *en, struct err *e)
+/* 0 when the holder stayed silent for the lease, and what it may have sent last
+ * has come to an end; else ERR_LOST. */
+static int claim_outwait(struct engine *en, struct err *e)
 {
-	int64_t from = clock_mono(en->clock), first, now;
+	int64_t from = clock_mono(en->clock), had = en->run->claim_seq, first, now;
 
 	if (store_beats(en->store, en->run->id, &first, e))
 		return -1;
@@ -93,7 +145,7 @@ static int outwait(struct engine *en, struct err *e)
 		clock_sleep(en->clock, 1000);
 		if (store_beats(en->store, en->run->id, &now, e) || run_catch_up(en->run, en->store, e))
 			return -1;
-		if (now != first)
+		if (now != first || en->run->claim_seq != had)
 			return err_set(e, ERR_LOST, "run %s is driven by %s, which is alive", en->run->id, en->run->holder);
 	}
 	return 0;
@@ -105,7 +157,7 @@ int engine_claim(struct engine *en, struct err *e)
 		return -1;
 	if (engine_holds(en))
 		return lease_beat(&en->lease, e);
-	if (en->run->holder[0] && !engine_holder_is_dead(en->run) && outwait(en, e))
+	if (en->run->holder[0] && !engine_holder_is_dead(en->run) && claim_outwait(en, e))
 		return -1;
 	return claim_take(en, e);
 }

@@ -48,6 +48,7 @@ int engine_open(const struct engine_opts *o, struct engine **out, struct err *e)
 
 	en->store = o->store;
 	en->clock = o->clock;
+	en->skew = atomic_load(&o->clock->skew);
 	en->door = *o->http;
 	en->http = (struct http){ engine_send, en };
 	en->nap_ms = ENGINE_BEAT_MS;
@@ -127,6 +128,18 @@ static int watch_or_go_on(struct engine *en, int64_t *wake_at, struct err *e)
 	return 0;
 }
 
+/* AWS's answers have put the clock right: what the journal timed before is on
+ * the old one, so the fold has to know by how much. */
+static int note_skew(struct engine *en, struct err *e)
+{
+	int64_t skew = atomic_load(&en->clock->skew), by = skew - en->skew;
+
+	if (!by)
+		return 0;
+	en->skew = skew;
+	return engine_append(en, "clock", "", json_pack("{s:I}", "by_ms", (json_int_t)by), e);
+}
+
 int engine_tick(struct engine *en, int64_t *wake_at, struct err *e)
 {
 	*wake_at = FAR;
@@ -137,7 +150,7 @@ int engine_tick(struct engine *en, int64_t *wake_at, struct err *e)
 	lease_listen(&en->lease, en->run->seq, en->run->state != RUN_BACK);
 	if (en->stop && *en->stop)
 		cancel_raise(&en->lease.cancel, CANCEL_STOP);
-	if (engine_renew(en, e) || engine_resolve(en, e) || answer_wish(en, e))
+	if (engine_renew(en, e) || note_skew(en, e) || engine_resolve(en, e) || answer_wish(en, e))
 		return -1;
 	if (en->run->state == RUN_FORWARD && watch_or_go_on(en, wake_at, e))
 		return -1;
@@ -188,6 +201,22 @@ static bool order_came_first(struct engine *en, struct err *e)
 	return (e->kind == ERR_MOVED || e->kind == ERR_CANCELLED) && !run_catch_up(en->run, en->store, e) && !engine_still_ours(en, e);
 }
 
+#define OUTCRY_MS 120000 /* as long as back.c waits with a call that stands in the journal */
+
+/* No line can be written, so nothing can be sent: not even the way back. A
+ * person hears of it all the same, once, while green may have users. */
+static void cry_out(struct engine *en, const struct err *why)
+{
+	int64_t now = clock_mono(en->clock);
+
+	if (!en->mute_since)
+		en->mute_since = now;
+	if (now - en->mute_since < OUTCRY_MS || en->cried || !run_may_carry_green(en->run))
+		return;
+	en->cried = true;
+	engine_call_program(en, why->msg);
+}
+
 static int tick_and_nap(struct engine *en, engine_see_fn *see, void *ctx, const volatile int *stop, struct err *e)
 {
 	int64_t wake_at;
@@ -200,6 +229,10 @@ static int tick_and_nap(struct engine *en, engine_see_fn *see, void *ctx, const 
 	if (rc) { /* a journal that cannot be written, mostly: nothing is sent until it can */
 		snprintf(en->saying, sizeof en->saying, "%s", e->msg);
 		wake_at = engine_now(en) + 1000;
+		cry_out(en, e);
+	} else {
+		en->mute_since = 0;
+		en->cried = false;
 	}
 	if (see)
 		see(ctx, en);

@@ -31,13 +31,13 @@ const struct run *engine_run(const struct engine *en);
 struct aws *engine_aws(struct engine *en);
 const char *engine_saying(const struct engine *en); /* what the current step waits for */
 
-/* Makes this process the driver. A holder that is surely dead is followed at
- * once; one that is silent for ENGINE_LEASE_MS by our own clock after that
+/* Makes this process the driver. A holder that is surely dead (same boot, same
+ * PID namespace, and the kernel knows no such process) is followed at once; one that is silent for ENGINE_LEASE_MS by our own clock after that
  * time; a living one gives ERR_LOST. */
 #define ENGINE_BEAT_MS 5000
 #define ENGINE_LEASE_MS 30000
 int engine_claim(struct engine *en, struct err *e);
-bool engine_holder_is_dead(const struct run *r); /* surely: same boot, process gone */
+bool engine_holder_is_dead(const struct run *r); /* surely; what cannot be seen is not */
 
 /* Does what can be done now, without sleeping. wake_at (wall ms): when to call
  * again. ERR_LOST: another controller drives the run. ERR_MOVED, ERR_CANCELLED:

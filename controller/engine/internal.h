@@ -77,6 +77,9 @@ struct engine {
 	bool simulated;
 	char called_for[32];   /* the rule a person was called for while it lasts */
 	int64_t called_foreign; /* and the foreign change */
+	int64_t skew;          /* of the clock, as the journal has it */
+	int64_t mute_since;    /* mono ms no line could be written first; 0: they can */
+	bool cried;            /* and the person was called for that, without a line */
 	bool called;           /* the person was called in this state by this process */
 };
 
@@ -91,6 +94,7 @@ int64_t engine_now(struct engine *en);
 int engine_resolve(struct engine *en, struct err *e);
 /* A person is needed: a line in the journal, and the plan's `call` program. */
 int engine_call(struct engine *en, const char *why, struct err *e);
+void engine_call_program(struct engine *en, const char *why); /* the program alone */
 /* Has something come that a read must not hold up? Reads are given up then. */
 bool engine_is_urged(struct engine *en);
 /* The write gate of aws_opts: does this process still hold the run? */
@@ -118,6 +122,7 @@ int traffic_check(struct engine *en, const struct weights *w, enum traffic_owner
 int traffic_permille(const struct weights *w);
 
 /* proof.c: is green really free of requests? */
+int64_t proof_late_until(const struct run *r); /* wall ms until which a write nobody answered may take effect; 0: none */
 enum step_verdict proof_of_blue(struct engine *en, char *saying, size_t size, struct err *e);
 
 /* deadman.c */

@@ -66,12 +66,17 @@ static void journal_run_call(const struct run *r, const char *why)
 		free(res.out);
 }
 
+void engine_call_program(struct engine *en, const char *why)
+{
+	if (json_array_size(en->run->plan->call) && !en->simulated)
+		journal_run_call(en->run, why);
+}
+
 int engine_call(struct engine *en, const char *why, struct err *e)
 {
 	en->called = true;
 	if (engine_append(en, "call", "", json_pack("{s:o}", "why", json_text(why)), e))
 		return -1;
-	if (json_array_size(en->run->plan->call) && !en->simulated)
-		journal_run_call(en->run, why);
+	engine_call_program(en, why);
 	return 0;
 }

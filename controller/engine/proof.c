@@ -11,8 +11,11 @@
 
 #include <stdio.h>
 
-/* Longest a write that was never answered may still take effect. */
-#define LATE_WRITE_MS 15000
+/* Longest that a write may take effect after its sender gave it up, or died: a
+ * request waits HTTP_TIMEOUT_MS for its answer, and what stands between (proxies,
+ * AWS's own queues) is given a minute. AWS itself only bounds it by the age of
+ * the signature, five minutes. */
+#define LATE_WRITE_MS 60000
 /* Periods without any request at all after which nobody is there to be misled. */
 #define SILENT_PERIODS 5
 
@@ -78,6 +81,11 @@ static enum step_verdict proved(struct engine *en, const struct counts *c, int h
 	return engine_append(en, "proved", "", body, e) ? STEP_FAIL : STEP_DONE;
 }
 
+int64_t proof_late_until(const struct run *r)
+{
+	return r->traffic.unsure ? r->traffic.unsure + LATE_WRITE_MS : 0;
+}
+
 enum step_verdict proof_of_blue(struct engine *en, char *saying, size_t size, struct err *e)
 {
 	const struct run_traffic *t = &en->run->traffic;
@@ -86,12 +94,12 @@ enum step_verdict proof_of_blue(struct engine *en, char *saying, size_t size, st
 
 	if (en->run->proved)
 		return STEP_DONE;
-	if (!t->raised) /* green never had weight in this attempt: the rule alone is proof */
-		return STEP_DONE;
-	if (t->unsure && engine_now(en) < t->unsure + LATE_WRITE_MS) {
+	if (engine_now(en) < proof_late_until(en->run)) {
 		snprintf(saying, size, "waiting until a write that was never answered can no longer take effect");
 		return STEP_WAIT;
 	}
+	if (!t->raised) /* green never had weight in this attempt: the rule alone is proof */
+		return STEP_DONE;
 	if (elb_health(en->aws, en->blue, &h, e) || count_periods(en, &c, e))
 		return STEP_FAIL;
 	if (h.healthy > 0 && (c.blue_only > 0 || c.silent >= SILENT_PERIODS))

@@ -84,6 +84,35 @@ static int fold_claim(struct run *r, const struct event *ev, const json_t *body,
 	(void)e;
 	copy(r->holder, sizeof r->holder, json_str(body, "holder", ""));
 	r->claim_seq = ev->seq;
+	if (r->traffic.writing) /* of a holder whose answer nobody reads any more: it may be on its way */
+		r->traffic.unsure = ev->at;
+	return 0;
+}
+
+static void shift(int64_t *at, int64_t by)
+{
+	if (*at)
+		*at += by;
+}
+
+/* The driver's clock was put right by AWS's: what was timed by the old one is
+ * as long ago as it was. */
+static int fold_clock(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	struct run_traffic *t = &r->traffic;
+	int64_t by = json_num(body, "by_ms", 0);
+	int64_t *const times[] = { &r->started, &r->state_since, &r->blind_since, &r->proved, &t->since, &t->raised,
+				   &t->unsure, &t->foreign };
+
+	(void)ev, (void)e;
+	for (size_t i = 0; i < COUNT(times); i++)
+		shift(times[i], by);
+	for (size_t i = 0; i < t->raises; i++)
+		shift(&t->raise[i], by);
+	for (size_t i = 0; i < r->plan->nsteps; i++) {
+		shift(&r->step[i].since, by);
+		shift(&r->step[i].ended, by);
+	}
 	return 0;
 }
 
@@ -367,7 +396,7 @@ static const struct fold {
 	{ "back", false, fold_back },       { "promoted", false, transit },
 	{ "refused", false, transit },      { "frozen", false, transit },
 	{ "rolled-back", false, transit },  { "attempt", false, fold_attempt },
-	{ "trouble", false, fold_trouble },
+	{ "trouble", false, fold_trouble }, { "clock", false, fold_clock },
 };
 
 static const struct fold *fold_find(const char *kind)

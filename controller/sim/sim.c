@@ -154,7 +154,7 @@ struct sim *sim_new(const struct sim_opts *o)
 
 	if (!s)
 		return NULL;
-	s->clock = (struct clock){ sim_wall, sim_mono, sim_sleep, -1, sim_every, sim_stop };
+	s->clock = (struct clock){ .wall = sim_wall, .mono = sim_mono, .sleep = sim_sleep, .wake_fd = -1, .every = sim_every, .stop = sim_stop };
 	s->start = s->now = o->start ? o->start : START_MS;
 	s->next_second = s->now / SECOND_MS * SECOND_MS + SECOND_MS;
 	s->seed = o->seed;

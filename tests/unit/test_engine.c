@@ -640,7 +640,8 @@ static struct engine *second_process(struct rig *r, struct shared_clock *c, stru
 {
 	struct engine *en = NULL;
 
-	*c = (struct shared_clock){ { shared_wall, shared_mono, shared_sleep, -1, shared_every, shared_stop }, r, r->en };
+	*c = (struct shared_clock){ { .wall = shared_wall, .mono = shared_mono, .sleep = shared_sleep, .wake_fd = -1,
+				       .every = shared_every, .stop = shared_stop }, r, r->en };
 	assert_int_equal(engine_open(&(struct engine_opts){ .store = r->store, .kinds = r->kinds, .clock = &c->clock,
 							    .http = &r->http, .creds = r->creds, .run = r->id,
 							    .actor = "second", .holder = "process-second",

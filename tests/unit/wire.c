@@ -79,7 +79,7 @@ static int send_(void *ctx, const struct http_req *q, struct http_res *a, struct
 
 void wire_init(struct wire *w)
 {
-	*w = (struct wire){ .clock = { wall, mono, sleep_, -1 }, .wall = 1795312800000, .mono = 5000000 };
+	*w = (struct wire){ .clock = { .wall = wall, .mono = mono, .sleep = sleep_, .wake_fd = -1 }, .wall = 1795312800000, .mono = 5000000 };
 	w->http = (struct http){ send_, w };
 }
 
