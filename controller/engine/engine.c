@@ -137,6 +137,7 @@ static int note_skew(struct engine *en, struct err *e)
 	if (!by)
 		return 0;
 	en->skew = skew;
+	watch_shift(&en->watch, by);
 	return engine_append(en, "clock", "", json_pack("{s:I}", "by_ms", (json_int_t)by), e);
 }
 

@@ -84,7 +84,7 @@ struct engine {
 };
 
 /* journal.c: one line, of whoever writes it. ERR_MOVED when seq is not the next. */
-int journal_append(struct store *s, struct clock *clock, const char *run, int64_t seq, const char *actor,
+int journal_append(struct store *s, int64_t at, const char *run, int64_t seq, const char *actor,
 		   const char *kind, const char *step, const json_t *body, struct err *e);
 /* Appends one line and folds it; takes body (NULL: {}). ERR_MOVED: somebody
  * else wrote first; the tick ends and the next one sees what. On the way back,
@@ -131,6 +131,7 @@ int deadman_rearm_if_due(struct engine *en, struct err *e);
 int deadman_disarm(struct engine *en, struct err *e);
 
 /* watch.c: one look, if it is time; may append `verdict`, `foreign` and `back`. */
+void watch_shift(struct watch *w, int64_t by); /* the clock was put right by that much */
 int watch_tick(struct engine *en, int64_t *wake_at, struct err *e);
 
 /* probes.c: asks one of watch.probes, if it is time. */

@@ -7,13 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-int64_t engine_now(struct engine *en) { return clock_wall(en->clock); }
+/* A correction of the clock is taken over between two ticks only (engine.c), so
+ * that all that one tick times is of one clock. */
+int64_t engine_now(struct engine *en) { return en->clock->wall(en->clock) + en->skew; }
 
-int journal_append(struct store *s, struct clock *clock, const char *run, int64_t seq, const char *actor,
+int journal_append(struct store *s, int64_t at, const char *run, int64_t seq, const char *actor,
 		   const char *kind, const char *step, const json_t *body, struct err *e)
 {
 	autofree char *text = json_flat(body);
-	struct event ev = { .seq = seq, .at = clock_wall(clock), .run = (char *)run, .actor = (char *)actor,
+	struct event ev = { .seq = seq, .at = at, .run = (char *)run, .actor = (char *)actor,
 			    .kind = (char *)kind, .step = (char *)step, .body = text };
 
 	return store_append(s, &ev, e);
@@ -32,7 +34,7 @@ int engine_append(struct engine *en, const char *kind, const char *step, json_t 
 	autojson json_t *mine = body ? body : json_object();
 	struct err before = *e;
 
-	while (journal_append(en->store, en->clock, en->run->id, en->run->seq + 1, en->actor, kind, step, mine, e)) {
+	while (journal_append(en->store, engine_now(en), en->run->id, en->run->seq + 1, en->actor, kind, step, mine, e)) {
 		if (!journal_may_follow(en, e))
 			return -1;
 		*e = before;

@@ -210,6 +210,15 @@ static int look(struct engine *en, struct err *e)
 	return form(en, e) || call_if_needed(en, e) ? -1 : act(en, e);
 }
 
+void watch_shift(struct watch *w, int64_t by)
+{
+	int64_t *const times[] = { &w->next, &w->looked, &w->probe_at };
+
+	for (size_t i = 0; i < COUNT(times); i++)
+		if (*times[i])
+			*times[i] += by;
+}
+
 int watch_tick(struct engine *en, int64_t *wake_at, struct err *e)
 {
 	struct watch *w = &en->watch;

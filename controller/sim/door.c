@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define SKEW_MS    300000 /* AWS: a signature is good for five minutes */
 #define LEAVE_MS   1000   /* how often a request is asked whether it may be given up */
@@ -140,10 +141,15 @@ static int refuse_text(struct http_res *out)
 
 static void fill(struct say *a, struct http_res *out)
 {
+	time_t now = (time_t)(a->sim->now / 1000);
+	char date[64];
+	struct tm tm;
+
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
 	out->status = a->status;
-	out->head = a->failed ? xasprintf("Content-Type: %s\r\nMediaWiki-API-Error: %s\r\n", a->type, a->failed) :
-		    a->error ? xasprintf("Content-Type: %s\r\nx-amzn-ErrorType: %s\r\n", a->type, a->error) :
-			       xasprintf("Content-Type: %s\r\n", a->type);
+	out->head = xasprintf("Date: %s\r\nContent-Type: %s\r\n%s%s%s", date, a->type,
+			      a->failed ? "MediaWiki-API-Error: " : a->error ? "x-amzn-ErrorType: " : "",
+			      a->failed ? a->failed : a->error ? a->error : "", a->failed || a->error ? "\r\n" : "");
 	out->nbody = a->body.len;
 	out->body = buf_take(&a->body);
 }

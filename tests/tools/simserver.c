@@ -206,16 +206,11 @@ static int send_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-static int send_answer(struct server *sv, const struct conn *c, const struct http_res *a, bool last)
+static int send_answer(const struct conn *c, const struct http_res *a, bool last)
 {
 	autobuf struct buf out = BUF_MAX(HTTP_ANSWER_MAX);
-	time_t now = clock_wall(sim_clock(sv->sim)) / 1000;
-	char date[64];
-	struct tm tm;
 
-	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-	buf_addf(&out, "HTTP/1.1 %d Simulated\r\nDate: %s\r\n%sContent-Length: %zu\r\nConnection: %s\r\n\r\n", a->status,
-		 date, a->head, a->nbody, last ? "close" : "keep-alive");
+	buf_addf(&out, "HTTP/1.1 %d Simulated\r\n%sContent-Length: %zu\r\nConnection: %s\r\n\r\n", a->status, a->head, a->nbody, last ? "close" : "keep-alive");
 	buf_add(&out, a->body, a->nbody);
 	return out.full ? -1 : send_all(c->fd, out.p, out.len);
 }
@@ -233,7 +228,7 @@ static int answer(struct server *sv, const struct conn *c, const struct asked *q
 	int rc;
 
 	catch_up(sv);
-	rc = sim_send(sv->sim, &r, &a, &e) || send_answer(sv, c, &a, last) ? -1 : 0;
+	rc = sim_send(sv->sim, &r, &a, &e) || send_answer(c, &a, last) ? -1 : 0;
 	log_request(sv, q, a.status);
 	return last ? -1 : rc;
 }
