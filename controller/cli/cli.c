@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "cli/out.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -179,21 +180,28 @@ static void fill_descriptors(void)
 	}
 }
 
+#define FINISH_MS 500 /* for the last word, on a terminal that may be stopped */
+
 /* What was printed and did not arrive is no success, unless it only told of what was done. */
 static int finish(const struct cli *c, int rc)
 {
 	bool lost = ferror(stdout);
 	const char *why = fflush(stdout) ? strerror(errno) : "its disk is full, or its reader has gone";
+	int failed = out_close();
 
-	if (!lost && !ferror(stdout))
+	if (!lost && !ferror(stdout) && !failed)
 		return rc;
-	fprintf(stderr, "cutover: what this command prints could not all be written: %s\n", why);
+	out_error("cutover: what this command prints could not all be written: %s\n",
+		  failed == EAGAIN ? "nobody takes it" : failed ? strerror(failed) : why);
+	out_settle(FINISH_MS);
 	return rc == CUTOVER_EXIT_OK && !(c->began && c->command->acts) ? CUTOVER_EXIT_INTERNAL : rc;
 }
 
 int cli_main(int argc, char **argv)
 {
-	struct cli c = { .tty = isatty(STDOUT_FILENO) };
+	const char *term = getenv("TERM");
+	bool dumb = !term || !*term || !strcmp(term, "dumb"); /* it knows no escape sequences */
+	struct cli c = { .tty = isatty(STDOUT_FILENO) && !dumb };
 
 	fill_descriptors();
 	c.color = c.tty && !getenv("NO_COLOR");
@@ -237,7 +245,7 @@ int cli_usage(const struct cli *c, const char *fmt, ...)
 
 int cli_fail(const struct err *e)
 {
-	fprintf(stderr, "cutover: %s\n", e->msg);
+	out_error("cutover: %s\n", e->msg);
 	switch (e->kind) {
 	case ERR_INPUT:
 	case ERR_GONE:

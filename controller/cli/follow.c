@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "cli/out.h"
 #include "cli/screen.h"
+#include "cli/signals.h"
 #include "engine/engine.h"
 #include "steps/registry.h"
 
@@ -34,31 +36,49 @@ static int follow_step(struct run *r, struct screen *sc, int64_t until, struct e
 	return run_catch_up(r, sc->store, e);
 }
 
-int follow(struct run *r, struct screen *sc, int64_t until, struct err *e)
+enum follow_end follow(struct run *r, struct screen *sc, int64_t until, struct err *e)
 {
 	struct pulse p = { 0 };
 
-	while (!run_is_over(r) && (!until || clock_mono(&clock_real) < until)) {
+	sc->keys = FOLLOW_KEYS;
+	while (!run_is_over(r)) {
+		if (until && clock_mono(&clock_real) >= until)
+			return FOLLOW_TIME;
 		if (!follow_is_driven(&p, r, sc->store))
-			return 1;
+			return FOLLOW_NOBODY;
+		if (signals_leave() || (sc->for_show && out_is_unread()))
+			return FOLLOW_LEFT;
 		if (follow_step(r, sc, until, e))
-			return -1;
+			return FOLLOW_ERROR;
 	}
-	return 0;
+	return FOLLOW_OVER;
 }
 
-int follow_run(const struct cli *c, struct store *s, const char *run, long long timeout_ms)
+int follow_said(struct screen *sc, const struct run *r, enum follow_end end, const struct err *e)
 {
-	struct screen sc = { .cli = c, .store = s, .clock = &clock_real };
-	autorun struct run *r = NULL;
-	struct err e = { 0 };
-	int rc;
+	switch (end) {
+	case FOLLOW_ERROR:
+		return cli_fail(e);
+	case FOLLOW_NOBODY:
+		return screen_nobody(r);
+	case FOLLOW_LEFT:
+		return screen_left(r);
+	default:
+		return screen_end(sc, r);
+	}
+}
 
+int follow_run(const struct cli *c, struct store *s, const char *run)
+{
+	autorun struct run *r = NULL;
+	struct screen sc;
+	struct err e = { 0 };
+
+	screen_open(&sc, c, s);
+	sc.for_show = true;
 	if (run_load(s, run, step_kinds, &r, &e))
 		return cli_fail(&e);
 	clock_real.wake_fd = store_watch_fd(s);
-	rc = follow(r, &sc, timeout_ms ? clock_mono(&clock_real) + timeout_ms : 0, &e);
-	if (rc < 0)
-		return cli_fail(&e);
-	return rc ? screen_nobody(r) : screen_end(&sc, r);
+	signals_follow(NULL);
+	return follow_said(&sc, r, follow(r, &sc, 0, &e), &e);
 }

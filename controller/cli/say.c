@@ -354,6 +354,19 @@ void say_screen(const struct run *r, const char *saying, long long now, bool col
 		buf_addf(out, "now      %s: %s\n", r->state == RUN_FORWARD ? cur->id : "rollback", saying);
 }
 
+/* --- who drives ---------------------------------------------------------------------------- */
+
+void say_holder(const struct run *r, struct buf *out)
+{
+	char host[64];
+	long pid;
+
+	if (sscanf(r->holder, "%63s %*s %ld", host, &pid) == 2)
+		buf_addf(out, "%s, pid %ld", host, pid);
+	else
+		buf_adds(out, r->holder[0] ? r->holder : "nobody");
+}
+
 /* --- the end ------------------------------------------------------------------------------ */
 
 void say_outcome(const struct run *r, struct buf *out)

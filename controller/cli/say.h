@@ -16,6 +16,8 @@ bool say_event(const struct event *ev, struct buf *out);
 char *say_event_json(const struct event *ev); /* one line; caller frees */
 /* The living screen's lines; saying: what the current step waits for. */
 void say_screen(const struct run *r, const char *saying, long long now, bool color, struct buf *out);
+/* Who drives it, "HOST, pid 5156"; or "nobody". */
+void say_holder(const struct run *r, struct buf *out);
 /* What became of it: two or three lines. */
 void say_outcome(const struct run *r, struct buf *out);
 #endif

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "cli/columns.h"
+#include "cli/out.h"
 #include "cli/say.h"
 #include "engine/run.h"
 
@@ -10,20 +12,27 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define SCREEN_SAY_EVERY_MS 10000
+#define SCREEN_PATIENCE_MS 5000 /* at the end, for somebody to take a line */
+
+void screen_open(struct screen *sc, const struct cli *c, struct store *s)
+{
+	*sc = (struct screen){ .cli = c, .store = s, .clock = &clock_real, .keys = "" };
+	out_open();
+}
+
+/* --- without a screen ---------------------------------------------------------------------- */
+
+/* Stops where nobody takes a line: it is read again. */
 static int screen_print_event(void *ctx, const struct event *ev)
 {
 	struct screen *sc = ctx;
 	autobuf struct buf line = BUF_MAX(16384);
+	autofree char *json = sc->cli->json ? say_event_json(ev) : NULL;
 
+	if ((json || say_event(ev, &line)) && !out_line(json ? json : line.p))
+		return 1;
 	sc->shown = ev->seq;
-	if (sc->cli->json) {
-		autofree char *text = say_event_json(ev);
-
-		puts(text);
-		return 0;
-	}
-	if (say_event(ev, &line))
-		puts(line.p);
 	return 0;
 }
 
@@ -32,53 +41,63 @@ static void screen_print_new(struct screen *sc, const char *run)
 	struct err e = { 0 };
 
 	store_read(sc->store, run, sc->shown, screen_print_event, sc, &e);
-	fflush(stdout);
 }
 
-static int screen_columns(void)
+/* A log without a screen must not be silent while a step waits or asks again. */
+static void screen_print_waiting(struct screen *sc, const char *saying)
+{
+	int64_t now = clock_mono(sc->clock);
+	autofree char *line = NULL;
+	char hms[9];
+
+	if (sc->cli->json || !*saying || !strncmp(saying, sc->said, sizeof sc->said - 1) ||
+	    now - sc->said_at < SCREEN_SAY_EVERY_MS)
+		return;
+	clock_hms(clock_wall(sc->clock), hms);
+	line = xasprintf("%s waiting     %s", hms, saying);
+	if (!out_line(line))
+		return;
+	snprintf(sc->said, sizeof sc->said, "%.190s", saying);
+	sc->said_at = now;
+}
+
+/* The run is over: what is left is printed as somebody takes it. */
+static void screen_print_rest(struct screen *sc, const struct run *r)
+{
+	screen_print_new(sc, r->id);
+	while (sc->shown < r->seq && out_settle(SCREEN_PATIENCE_MS))
+		screen_print_new(sc, r->id);
+	if (sc->shown < r->seq)
+		out_error("cutover: nobody took the last %lld lines: `cutover events %s` has them\n",
+			  (long long)(r->seq - sc->shown), r->id);
+}
+
+/* --- the living screen ---------------------------------------------------------------------- */
+
+static struct winsize screen_size(void)
 {
 	struct winsize w = { 0 };
 
-	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 100;
-}
-
-/* Bytes of the next `room` columns: escape sequences take none, and neither do
- * UTF-8 continuation bytes. */
-static size_t screen_fit(const char *p, size_t n, int room)
-{
-	size_t i = 0;
-
-	while (i < n) {
-		unsigned char ch = (unsigned char)p[i];
-
-		if (ch == 033) {
-			while (i < n && p[i] != 'm')
-				i++;
-		} else if ((ch & 0xc0) != 0x80 && room-- == 0) {
-			break;
-		}
-		i++;
-	}
-	return i < n ? i : n;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || w.ws_col <= 20)
+		w.ws_col = 100;
+	if (w.ws_row <= 5)
+		w.ws_row = 24;
+	return w;
 }
 
 static void screen_redraw(struct screen *sc, const struct run *r, const char *saying)
 {
-	autobuf struct buf text = BUF_MAX(32768);
-	int width = screen_columns();
+	autobuf struct buf text = BUF_MAX(32768), folded = BUF_MAX(65536);
+	struct winsize w = screen_size();
+	size_t lines;
 
 	say_screen(r, saying, clock_wall(sc->clock), sc->cli->color, &text);
-	if (sc->lines)
-		printf("\033[%dA", sc->lines);
-	sc->lines = 0;
-	for (char *p = text.p; p && *p; sc->lines++) {
-		size_t n = strcspn(p, "\n");
-
-		printf("\033[2K%.*s%s\n", (int)screen_fit(p, n, width - 1), p, sc->cli->color ? "\033[0m" : "");
-		p += n + (p[n] == '\n');
-	}
-	fputs("\033[J", stdout);
-	fflush(stdout);
+	if (sc->notice[0])
+		buf_addf(&text, "NOTICE   %s\n", sc->notice);
+	if (*sc->keys && !run_is_over(r))
+		buf_addf(&text, "%s\n", sc->keys);
+	lines = columns_fold(text.p, w.ws_col - 1, w.ws_row - 1, &folded);
+	out_picture(folded.p, lines);
 }
 
 bool screen_is_living(const struct cli *c)
@@ -86,23 +105,7 @@ bool screen_is_living(const struct cli *c)
 	return c->tty && !c->json;
 }
 
-#define SAY_EVERY_MS 10000
-
-/* A log without a screen must not be silent while a step waits or asks again. */
-static void screen_print_waiting(struct screen *sc, const char *saying)
-{
-	int64_t now = clock_mono(sc->clock);
-	char hms[9];
-
-	if (sc->cli->json || !*saying || !strncmp(saying, sc->said, sizeof sc->said - 1) ||
-	    now - sc->said_at < SAY_EVERY_MS)
-		return;
-	clock_hms(clock_wall(sc->clock), hms);
-	printf("%s waiting     %s\n", hms, saying);
-	fflush(stdout);
-	snprintf(sc->said, sizeof sc->said, "%.190s", saying);
-	sc->said_at = now;
-}
+/* --- both ------------------------------------------------------------------------------------ */
 
 void screen_show(struct screen *sc, const struct run *r, const char *saying)
 {
@@ -119,19 +122,30 @@ int screen_end(struct screen *sc, const struct run *r)
 	autobuf struct buf text = BUF_MAX(8192);
 
 	screen_show(sc, r, "");
+	if (!screen_is_living(sc->cli))
+		screen_print_rest(sc, r);
 	if (!sc->cli->json) {
 		autofree char *path = cli_state_path(sc->cli);
 
 		say_outcome(r, &text);
-		printf("%sjournal %s: `cutover report %s` tells it\n", text.p, path, r->id);
+		buf_addf(&text, "journal %s: `cutover report %s` tells it", path, r->id);
+		out_line(text.p);
 	}
-	fflush(stdout);
 	return run_exit_code(r);
 }
 
 int screen_nobody(const struct run *r)
 {
-	fprintf(stderr, "cutover: run %s is %s and nobody drives it now: `cutover resume %s` goes on, `cutover rollback %s` takes it back\n",
-		r->id, run_state_name(r->state), r->id, r->id);
+	out_error("cutover: run %s is %s and nobody drives it now: `cutover resume %s` goes on, `cutover rollback %s` takes it back\n",
+		  r->id, run_state_name(r->state), r->id, r->id);
+	return CUTOVER_EXIT_RUNNING;
+}
+
+int screen_left(const struct run *r)
+{
+	autobuf struct buf who = BUF_MAX(256);
+
+	say_holder(r, &who);
+	out_error("cutover: run %s goes on, driven by %s: `cutover watch %s` shows it\n", r->id, who.p, r->id);
 	return CUTOVER_EXIT_RUNNING;
 }

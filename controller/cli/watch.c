@@ -11,7 +11,7 @@ static int run(struct cli *c)
 
 	if (cli_store(c, &s, &e) || cli_run(c, s, &id, &e))
 		return cli_fail(&e);
-	return follow_run(c, s, id, 0);
+	return follow_run(c, s, id);
 }
 
 const struct cli_command cli_watch = {

@@ -253,6 +253,11 @@ int engine_drive(struct engine *en, engine_see_fn *see, void *ctx, const volatil
 	return rc;
 }
 
+void engine_cancel(struct engine *en)
+{
+	cancel_raise(&en->lease.cancel, CANCEL_STOP);
+}
+
 void engine_set_nap(struct engine *en, int64_t ms)
 {
 	en->nap_ms = ms;

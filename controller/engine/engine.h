@@ -52,6 +52,10 @@ typedef void engine_see_fn(void *ctx, struct engine *en);
 int engine_drive(struct engine *en, engine_see_fn *see, void *ctx, const volatile int *stop,
 		 struct err *e);
 
+/* What it waits for just now, a read of AWS or another driver's silence, is given
+ * up at once. Allowed in a signal handler, and in any thread. */
+void engine_cancel(struct engine *en);
+
 void engine_set_nap(struct engine *en, int64_t ms); /* longest time between two calls of see */
 
 /* Appends the first line of a new run. id: char[96]; in: its name, or "" for a
