@@ -23,13 +23,6 @@ static const struct {
 	{ "instance metadata", cred_from_imds },
 };
 
-const char *env_get(const char *name)
-{
-	const char *v = getenv(name);
-
-	return v && *v ? v : NULL;
-}
-
 struct cred_chain *cred_chain_new(const struct http *h, struct clock *clock)
 {
 	struct cred_chain *c = xcalloc(1, sizeof *c);
@@ -48,38 +41,6 @@ void cred_chain_free(struct cred_chain *c)
 	ini_free(c->shared);
 	free(c->region);
 	free(c);
-}
-
-static void wipe(char **p)
-{
-	if (*p)
-		OPENSSL_clear_free(*p, strlen(*p));
-	*p = NULL;
-}
-
-void cred_free(struct cred *c)
-{
-	wipe(&c->id);
-	wipe(&c->secret);
-	wipe(&c->token);
-}
-
-/* OPENSSL_clear_free wants its own allocator's memory. */
-static char *kept(const char *s)
-{
-	char *p = s && *s ? OPENSSL_strdup(s) : NULL;
-
-	if (s && *s && !p)
-		abort();
-	return p;
-}
-
-void cred_set(struct cred *out, const char *id, const char *secret, const char *token,
-	      int64_t expires, const char *source)
-{
-	*out = (struct cred){ .id = kept(id), .secret = kept(secret), .token = kept(token),
-			      .expires = expires };
-	snprintf(out->source, sizeof out->source, "%s", source);
 }
 
 static int none_found(const struct cred_chain *c, struct err *e)
@@ -179,18 +140,3 @@ bool cred_renewable(const struct cred_chain *c)
 	return c->renewable;
 }
 
-const char *cred_region(struct cred_chain *c)
-{
-	const char *r = env_get("AWS_REGION");
-	bool named;
-	struct err ignored;
-
-	if (!r)
-		r = env_get("AWS_DEFAULT_REGION");
-	/* once: while a role is assumed, its profile's texts are lent out */
-	if (!r && (c->loaded || !files_load(c, &ignored)))
-		r = files_get(c, files_profile(&named), "region");
-	free(c->region);
-	c->region = xstrdup(r && *r ? r : NULL);
-	return c->region;
-}

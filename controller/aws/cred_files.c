@@ -96,3 +96,19 @@ bool files_has_prefix(const struct cred_chain *c, const char *profile, const cha
 	       (config_section(c, profile, section, sizeof section) &&
 		ini_has_prefix(c->config, section, prefix));
 }
+
+const char *cred_region(struct cred_chain *c)
+{
+	const char *r = env_get("AWS_REGION");
+	bool named;
+	struct err ignored;
+
+	if (!r)
+		r = env_get("AWS_DEFAULT_REGION");
+	/* once: while a role is assumed, its profile's texts are lent out */
+	if (!r && (c->loaded || !files_load(c, &ignored)))
+		r = files_get(c, files_profile(&named), "region");
+	free(c->region);
+	c->region = xstrdup(r && *r ? r : NULL);
+	return c->region;
+}

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static const struct cli_command *const *commands; /* what there is: main.c says */
+
 static const struct cli_option common[] = {
 	{ "state", "PATH", "the journal's file; else $CUTOVER_STATE, else $XDG_STATE_HOME/cutover/journal.db" },
 	{ "output", "json", "-o json: print JSON" },
@@ -53,7 +55,7 @@ static int print_overview(FILE *out)
 {
 	fputs("cutover - replaces a running MediaWiki stack on AWS by a new one, in stages, and takes it back when it is worse\n\n"
 	      "usage: cutover COMMAND [ARGUMENTS]\n\ncommands:\n", out);
-	for (const struct cli_command *const *k = cli_commands; *k; k++)
+	for (const struct cli_command *const *k = commands; *k; k++)
 		fprintf(out, "  %-12s %-26s %s\n", (*k)->name, (*k)->args, (*k)->about);
 	fputs("\n`cutover COMMAND --help` says more. Exit codes: 0 done; 1 internal error; 2 usage or invalid plan;\n"
 	      "3 rolled back; 4 frozen, a person is needed; 5 refused, nothing touched; 6 another controller holds\n"
@@ -129,7 +131,7 @@ static int parse(struct cli *c, int argc, char **argv)
 
 static const struct cli_command *find(const char *name)
 {
-	for (const struct cli_command *const *k = cli_commands; *k; k++)
+	for (const struct cli_command *const *k = commands; *k; k++)
 		if (!strcmp((*k)->name, name))
 			return *k;
 	return NULL;
@@ -197,12 +199,13 @@ static int finish(const struct cli *c, int rc)
 	return rc == CUTOVER_EXIT_OK && !(c->began && c->command->acts) ? CUTOVER_EXIT_INTERNAL : rc;
 }
 
-int cli_main(int argc, char **argv)
+int cli_main(int argc, char **argv, const struct cli_command *const *table)
 {
 	const char *term = getenv("TERM");
 	bool dumb = !term || !*term || !strcmp(term, "dumb"); /* it knows no escape sequences */
 	struct cli c = { .tty = isatty(STDOUT_FILENO) && !dumb };
 
+	commands = table;
 	fill_descriptors();
 	c.color = c.tty && !getenv("NO_COLOR");
 	return finish(&c, dispatch(&c, argc, argv));

@@ -69,5 +69,6 @@ int cli_run(const struct cli *c, struct store *s, char **id, struct err *e);
 /* "name@host", or $CUTOVER_ACTOR. */
 void cli_actor(char *out, unsigned long size);
 
-int cli_main(int argc, char **argv);
+/* commands: the table of commands.c, NULL ends. */
+int cli_main(int argc, char **argv, const struct cli_command *const *commands);
 #endif

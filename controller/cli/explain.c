@@ -15,30 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH 98
 
 /* --- pieces --------------------------------------------------------------------------- */
-
-void explain_wrap(const char *s, int indent)
-{
-	int col = indent;
-
-	while (*s) {
-		int word = (int)strcspn(s, " ");
-
-		if (col > indent && col + 1 + word > WIDTH) {
-			printf("\n%*s", indent, "");
-			col = indent;
-		} else if (col > indent) {
-			putchar(' ');
-			col++;
-		}
-		printf("%.*s", word, s);
-		col += word;
-		s += word + strspn(s + word, " ");
-	}
-	putchar('\n');
-}
 
 static void sentences(const char *title, json_t *list)
 {

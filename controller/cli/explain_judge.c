@@ -35,7 +35,7 @@ static int periods(int64_t ms, const struct plan *p)
 
 void explain_stages(const struct plan *p, struct power_plan *out, struct stage *g, const struct stage *from[JUDGE_STAGES])
 {
-	int64_t lag = p->watch.lag_ms > 0 ? p->watch.lag_ms : 2 * p->watch.period_ms;
+	int64_t lag = plan_watch_lag_ms(&p->watch);
 	size_t n = facts_stages(p, g);
 
 	memset(out, 0, sizeof *out);

@@ -1,6 +1,7 @@
 /* The library's time-outs begin anew with each byte that comes: a server, or
  * something between, that lets one through every second would hold us for
  * hours. Its waiting is ours here, so that a limit holds over all waits. */
+#include "base/clock.h"
 #include "db/internal.h"
 
 #include <errno.h>
@@ -15,6 +16,11 @@ static _Thread_local const _Atomic bool *stop;
 static _Thread_local MYSQL *opening; /* its first VERSION_AT bytes have not all come */
 static _Thread_local size_t came;
 static _Thread_local bool greeted;   /* as MySQL does */
+
+int64_t now_ms(void)
+{
+	return clock_mono(&clock_real);
+}
 
 #define VERSION_AT 4 /* of the protocol: behind a packet's head */
 #define VERSION 10

@@ -19,11 +19,6 @@
 static void result_free(MYSQL_RES **r) { mysql_free_result(*r); }
 #define autoresult __attribute__((cleanup(result_free)))
 
-int64_t now_ms(void)
-{
-	return clock_mono(&clock_real);
-}
-
 struct reading {
 	struct db *d;
 	struct db_limit left;

@@ -162,19 +162,6 @@ int engine_claim(struct engine *en, struct err *e)
 	return claim_take(en, e);
 }
 
-bool engine_holds(const struct engine *en)
-{
-	return !strcmp(en->run->holder, en->holder);
-}
-
-int engine_still_ours(struct engine *en, struct err *e)
-{
-	if (engine_holds(en))
-		return 0;
-	lease_lost(&en->lease);
-	return err_set(e, ERR_LOST, "run %s is driven by %s now", en->run->id, en->run->holder);
-}
-
 int engine_renew(struct engine *en, struct err *e)
 {
 	return lease_age(&en->lease) < ENGINE_LEASE_MS ? 0 : claim_take(en, e);

@@ -22,11 +22,6 @@ static struct aws *make_aws(struct engine *en, const struct engine_opts *o)
 					   .seed = o->seed });
 }
 
-bool engine_is_urged(struct engine *en)
-{
-	return cancel_is_raised(&en->lease.cancel);
-}
-
 /* An order to go back must not wait until CloudWatch, or whoever else hangs just
  * now, has used up its time: a read is given up, and the next tick sees why. */
 static int engine_send(void *engine, const struct http_req *q, struct http_res *a, struct err *e)

@@ -25,13 +25,6 @@
 enum { REQUESTS, ERRORS, CONNECTION_ERRORS, LATENCY, SLOW, SLOWER, METRICS };
 #define METRICS_MOST (METRICS + JUDGE_METRICS - 2)
 
-int64_t watch_lag_ms(const struct plan_watch *w)
-{
-	return w->lag_ms > 0 ? w->lag_ms : 2 * w->period_ms;
-}
-
-int64_t evidence_align(int64_t t, int64_t step) { return t / step * step; }
-
 /* --- the window of closed periods -------------------------------------------------- */
 
 static void window_move(struct evidence *ev, int64_t start)

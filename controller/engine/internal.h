@@ -20,6 +20,9 @@ struct own_requests { /* of our probes, by colour, that the load balancer counte
 	int sent[2];
 };
 
+/* The start of the period that t is in. */
+static inline int64_t evidence_align(int64_t t, int64_t step) { return t / step * step; }
+
 struct watch {
 	int64_t next;          /* wall ms of the next look; 0: now */
 	struct evidence ev;
@@ -96,7 +99,7 @@ int engine_resolve(struct engine *en, struct err *e);
 int engine_call(struct engine *en, const char *why, struct err *e);
 void engine_call_program(struct engine *en, const char *why); /* the program alone */
 /* Has something come that a read must not hold up? Reads are given up then. */
-bool engine_is_urged(struct engine *en);
+static inline bool engine_is_urged(struct engine *en) { return cancel_is_raised(&en->lease.cancel); }
 /* The write gate of aws_opts: does this process still hold the run? */
 int engine_gate(void *engine, struct err *e);
 /* 0 when this process holds the run, else ERR_LOST with who does. */
@@ -140,8 +143,6 @@ void probes_tick(struct engine *en, int64_t *wake_at);
 int probes_sent(const struct watch *w, enum judge_colour c, int64_t at);
 
 /* evidence.c: what one look sees. evidence_window before, evidence_read into it. */
-int64_t watch_lag_ms(const struct plan_watch *w);
-int64_t evidence_align(int64_t t, int64_t step);
 void evidence_window(struct watch *w, int64_t raised, int64_t period, int64_t end);
 int evidence_read(struct engine *en, struct err *e);
 void evidence_health(struct engine *en, const char *group, int *healthy, int *total); /* -1: unknown */

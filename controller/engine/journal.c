@@ -11,6 +11,19 @@
  * that all that one tick times is of one clock. */
 int64_t engine_now(struct engine *en) { return en->clock->wall(en->clock) + en->skew; }
 
+bool engine_holds(const struct engine *en)
+{
+	return !strcmp(en->run->holder, en->holder);
+}
+
+int engine_still_ours(struct engine *en, struct err *e)
+{
+	if (engine_holds(en))
+		return 0;
+	lease_lost(&en->lease);
+	return err_set(e, ERR_LOST, "run %s is driven by %s now", en->run->id, en->run->holder);
+}
+
 int journal_append(struct store *s, int64_t at, const char *run, int64_t seq, const char *actor,
 		   const char *kind, const char *step, const json_t *body, struct err *e)
 {

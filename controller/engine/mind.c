@@ -141,7 +141,7 @@ static json_t *history_json(struct past *p, int64_t until, int64_t period)
 static int read_past(struct engine *en, struct mind *m, int64_t origin, struct err *e)
 {
 	const struct plan_watch *w = &en->run->plan->watch;
-	int64_t until = evidence_align(origin - watch_lag_ms(w), w->period_ms);
+	int64_t until = evidence_align(origin - plan_watch_lag_ms(w), w->period_ms);
 	struct err trouble = { 0 };
 
 	if (evidence_past(en, until, &m->past, &trouble)) {

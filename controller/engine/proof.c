@@ -58,7 +58,7 @@ static int count_periods(struct engine *en, struct counts *c, struct err *e)
 {
 	const struct plan_watch *w = &en->run->plan->watch;
 	int64_t from = align_up(en->run->traffic.since + propagation_ms(w->period_ms), w->period_ms);
-	int64_t to = (engine_now(en) - watch_lag_ms(w)) / w->period_ms * w->period_ms;
+	int64_t to = (engine_now(en) - plan_watch_lag_ms(w)) / w->period_ms * w->period_ms;
 	const char *const group[2] = { en->blue, en->green };
 	struct cw_series s[2];
 

@@ -197,7 +197,7 @@ static int look(struct engine *en, struct err *e)
 {
 	const struct plan_watch *pw = &en->run->plan->watch;
 	struct watch *w = &en->watch;
-	int64_t closed = evidence_align(engine_now(en) - watch_lag_ms(pw), pw->period_ms);
+	int64_t closed = evidence_align(engine_now(en) - plan_watch_lag_ms(pw), pw->period_ms);
 	int64_t raised = en->run->traffic.raised;
 
 	evidence_window(w, raised ? raised : engine_now(en), pw->period_ms, closed);

@@ -9,17 +9,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#define HALF .5
 #define NEARLY_HALF .35 /* a step that would end here goes to half at once */
 #define WORTH 1.2       /* smaller raises are not worth a write */
 #define SURE_80 1.6094379124341003 /* ln 5: an excess excluded at 80 % */
-
-void auto_start(struct judge *j)
-{
-	const struct judge_tuning *t = &j->tune;
-
-	j->self.weight = clamp(t->harm_first / (j->traffic * t->react), t->weight_min, HALF);
-}
 
 static double affordable_weight(const struct judge *j, double harm, double excess)
 {
@@ -39,13 +31,13 @@ static double next_weight(const struct judge *j, int now)
 {
 	const struct judge_tuning *t = &j->tune;
 	double excess = gate_excluded(&j->tune, j->gate.run, log(1 / t->beta_auto));
-	double w = fmin(fmin(clamp(affordable_weight(j, t->harm_auto, excess), t->weight_min, 1), j->self.weight * t->growth), HALF);
+	double w = fmin(fmin(clamp(affordable_weight(j, t->harm_auto, excess), t->weight_min, 1), j->self.weight * t->growth), JUDGE_HALF);
 
 	if (j->self.since < t->dwell || j->last < now - j->self.since)
 		return 0;
-	if (j->self.weight >= HALF)
+	if (j->self.weight >= JUDGE_HALF)
 		return excess <= fmax(t->half * judge_affordable(j, 1), gate_smallest()) ? t->hold_back : 0;
-	w = w > NEARLY_HALF ? HALF : w;
+	w = w > NEARLY_HALF ? JUDGE_HALF : w;
 	return w > j->self.weight * WORTH ? w : 0;
 }
 
@@ -53,7 +45,7 @@ static double next_weight(const struct judge *j, int now)
 static bool slow_step(struct judge *j)
 {
 	double excess = gate_excluded(&j->tune, j->gate.run, SURE_80);
-	double w = fmin(fmin(j->self.weight * 1.5, affordable_weight(j, 2 * j->tune.harm_auto, excess)), HALF);
+	double w = fmin(fmin(j->self.weight * 1.5, affordable_weight(j, 2 * j->tune.harm_auto, excess)), JUDGE_HALF);
 
 	if (j->self.stuck < j->tune.stuck || w <= j->self.weight * 1.05)
 		return false;
@@ -87,7 +79,7 @@ void auto_poll(struct judge *j, int now, struct judge_answer *a)
 	next = fine && !top ? next_weight(j, now) : 0;
 	if (next > 0)
 		s->weight = next;
-	s->stuck = next > 0 || s->weight >= HALF || a->stale ? 0 : s->stuck + 1;
+	s->stuck = next > 0 || s->weight >= JUDGE_HALF || a->stale ? 0 : s->stuck + 1;
 	slow = slow_step(j);
 	if (slow)
 		snprintf(a->reason, sizeof a->reason, "slow step up");
@@ -95,7 +87,7 @@ void auto_poll(struct judge *j, int now, struct judge_answer *a)
 		snprintf(a->reason, sizeof a->reason, "step back");
 	if (next > 0 || slow)
 		s->since = 0;
-	if (next > HALF)
+	if (next > JUDGE_HALF)
 		gate_stage(&j->gate, now);
 	a->kind = next > 0 || s->promote ? VERDICT_GOOD : VERDICT_HOLD;
 	a->weight = s->weight;

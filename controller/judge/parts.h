@@ -79,7 +79,7 @@ double gate_visible(const struct judge_gate *g, const struct judge_tuning *t, do
 /* The excess rate of a green that fails `gross` times as often as usual, if so many requests show it; 1: they do not. */
 double gate_gross(const struct judge_gate *g, const struct judge_tuning *t, double requests, double evidence);
 
-void auto_start(struct judge *j);
+#define JUDGE_HALF .5 /* the weight at which a comparison sees most */
 void auto_poll(struct judge *j, int now, struct judge_answer *a);
 /* The excess rate that is affordable for ever, or the smallest that this share of
  * the traffic can show in time, or a gross one that it can show with patience. */

@@ -37,6 +37,13 @@ static void start_parts(struct judge *j, const struct judge_history *h)
 	split_start(&j->split_probes, &(struct judge_dispersion){ .clump = 1, .unknown = { .both = 1 } }, SPLIT_ANY, 0);
 }
 
+static void start_weight(struct judge *j)
+{
+	const struct judge_tuning *t = &j->tune;
+
+	j->self.weight = clamp(t->harm_first / (j->traffic * t->react), t->weight_min, JUDGE_HALF);
+}
+
 void judge_start(struct judge *j, const struct judge_tuning *t, const struct judge_stages *s,
 		 const struct judge_history *h, unsigned metrics)
 {
@@ -54,7 +61,7 @@ void judge_start(struct judge *j, const struct judge_tuning *t, const struct jud
 		j->traffic += h->requests[i] / 30;
 	j->traffic += .5;
 	start_parts(j, h);
-	auto_start(j);
+	start_weight(j);
 }
 
 /* --- what was seen ----------------------------------------------------------- */
@@ -340,27 +347,6 @@ static double suspect_slow_now(const struct judge *j)
 }
 
 /* --- the answer ------------------------------------------------------------------------ */
-
-double judge_affordable(const struct judge *j, double share)
-{
-	const struct judge_tuning *t = &j->tune;
-	double harm = j->stages.automatic ? t->harm_auto : t->harm, sure = log(1 / t->beta_last);
-	double visible = j->stages.automatic ? t->visible_auto : t->visible;
-	double need = fmax(harm / (j->traffic * t->observe), gate_smallest());
-
-	if (visible > 0)
-		need = fmax(need, gate_visible(&j->gate, t, j->traffic * share * t->observe, visible * sure));
-	return fmin(need, gate_gross(&j->gate, t, j->traffic * share * t->patience, sure));
-}
-
-double judge_asks(struct judge *j)
-{
-	double need = judge_affordable(j, 1);
-
-	if (j->tune.firm > 0)
-		j->asked = need = fmax(j->asked, need);
-	return need;
-}
 
 static void say(struct judge_answer *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,4 +1,4 @@
-/* plan/errors.c - errors with their place, and the nearest name for a typing mistake. */
+/* plan/errors.c - the list of errors, and the nearest name for a typing mistake. */
 #include "plan/internal.h"
 
 #include <stdio.h>
@@ -35,10 +35,7 @@ static char *clean(const char *s)
 	return copy;
 }
 
-static void errs_addv(struct plan_errors *errs, int line, const struct at *at, const char *fmt, va_list ap)
-	__attribute__((format(printf, 4, 0)));
-
-static void errs_addv(struct plan_errors *errs, int line, const struct at *at, const char *fmt, va_list ap)
+void errs_addv(struct plan_errors *errs, int line, const struct at *at, const char *fmt, va_list ap)
 {
 	autobuf struct buf path = BUF_MAX(4096);
 	char text[700];
@@ -60,27 +57,6 @@ void errs_add(struct plan_errors *errs, int line, const struct at *at, const cha
 
 	va_start(ap, fmt);
 	errs_addv(errs, line, at, fmt, ap);
-	va_end(ap);
-}
-
-void bad(struct reader *r, const struct at *at, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	errs_addv(r->errs, lines_find(r->plan->lines, at), at, fmt, ap);
-	va_end(ap);
-}
-
-void plan_bad(struct plan_errors *errs, const struct plan *p, const struct step *s, const char *key,
-	      const char *fmt, ...)
-{
-	struct at steps = { NULL, "steps", 0 }, step = { &steps, NULL, (size_t)(s - p->steps) };
-	struct at param = { &step, key, 0 }, *at = key ? &param : &step;
-	va_list ap;
-
-	va_start(ap, fmt);
-	errs_addv(errs, p->lines ? lines_find(p->lines, at) : s->line, at, fmt, ap);
 	va_end(ap);
 }
 

@@ -8,12 +8,18 @@
 #include "engine/step.h"
 #include "plan/plan.h"
 
+#include <stdarg.h>
+#include <string.h>
+
 /* Where in the file: a path kept on the stack of the functions that walk it. */
 struct at {
 	const struct at *up;
 	const char *key;     /* NULL: element i of a list */
 	size_t i;
 };
+
+/* Keys that begin with "//" are for people. */
+static inline bool key_is_comment(const char *key) { return !strncmp(key, "//", 2); }
 
 struct reader {
 	struct plan *plan;
@@ -49,13 +55,17 @@ extern const struct param plan_step_common[]; /* id, do, timeout */
 json_t *lines_scan(const char *text, size_t n, struct plan_errors *errs);
 int lines_find(const json_t *lines, const struct at *at); /* of the nearest that is there; 0: none */
 
-/* --- errors.c */
+/* --- errors.c: the list */
+void errs_addv(struct plan_errors *errs, int line, const struct at *at, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
 void errs_add(struct plan_errors *errs, int line, const struct at *at, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-void bad(struct reader *r, const struct at *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void errs_sort(struct plan_errors *errs);
 /* "; did you mean "x"?" or "; allowed: a, b" for a name that is none of names[n]; caller frees. */
 char *name_hint(const char *name, const char *const *names, size_t n);
+
+/* --- place.c: the same, with the line that what is wrong stands in */
+void bad(struct reader *r, const struct at *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* --- text.c: substitutions */
 /* A copy with ${env:NAME} and ${env:NAME:-default} replaced; NULL after reporting. */
@@ -72,7 +82,6 @@ void secrets_check(struct reader *r, const json_t *doc);
 /* --- params.c */
 /* The object with defaults filled in and numbers normalised; never NULL. */
 json_t *shape_read(struct reader *r, const struct shape *shape, const json_t *in, const struct at *at);
-bool key_is_comment(const char *key);
 const char *type_said(const json_t *v);
 
 /* --- plan.c: r->plan's text as JSON, with its lines; NULL after reporting, not

@@ -12,11 +12,6 @@
 #define MAX_LIST 200
 #define MAX_NAMES 64
 
-bool key_is_comment(const char *key)
-{
-	return !strncmp(key, "//", 2);
-}
-
 const char *type_said(const json_t *v)
 {
 	static const char *const names[] = {

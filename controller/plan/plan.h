@@ -45,6 +45,11 @@ struct plan_watch {
 	json_t *probes;               /* {"url","every","blue","green",...}: our own requests to both colours; NULL: none */
 	json_t *metrics;              /* [{"name","namespace","metric","blue":{dimension: value},"green","always"}] */
 };
+/* How long after its end a period counts as closed: CloudWatch's points come late. */
+static inline int64_t plan_watch_lag_ms(const struct plan_watch *w)
+{
+	return w->lag_ms > 0 ? w->lag_ms : 2 * w->period_ms;
+}
 
 struct plan_deadman {             /* optional: AWS itself puts the weights back */
 	bool on;

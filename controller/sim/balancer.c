@@ -217,3 +217,18 @@ const char *balancer_modify(struct sim *s, const struct modify *m, char *why, si
 	s->modify_rules++;
 	return NULL;
 }
+
+/* --- by hand --------------------------------------------------------------- */
+
+void sim_set_weights(struct sim *s, int blue, int green)
+{
+	balancer_set(s, (struct split){ { blue, green } });
+}
+
+void sim_kill_targets(struct sim *s, bool green)
+{
+	struct side *c = &s->side[green ? GREEN : BLUE];
+
+	for (int i = 0; i < c->ntargets; i++)
+		c->target[i].dead = true;
+}

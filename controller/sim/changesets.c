@@ -83,21 +83,6 @@ static struct stack *stack_for_change(struct sim *s, const char *name, const cha
 	return NULL;
 }
 
-static void forget_change(struct change *c)
-{
-	json_decref(c->template);
-	json_decref(c->params);
-	json_decref(c->tags);
-	json_decref(c->rows);
-	*c = (struct change){ 0 };
-}
-
-void changes_close(struct stack *k)
-{
-	for (int i = 0; i < CHANGES; i++)
-		forget_change(&k->change[i]);
-}
-
 static struct change *new_change(struct sim *s, struct stack *k, const char *name, struct say *a)
 {
 	struct change *c = NULL;
@@ -311,7 +296,7 @@ void changes_delete(struct sim *s, const struct ask *k, struct say *a)
 	if (!stack)
 		return;
 	if (c)
-		forget_change(c);
+		change_close(c);
 	say_begin(a);
 	say_end(a);
 }

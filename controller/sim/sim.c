@@ -213,20 +213,7 @@ void sim_revive(struct sim *s)
 	s->dead = s->will_die = false;
 }
 
-void sim_set_weights(struct sim *s, int blue, int green)
-{
-	balancer_set(s, (struct split){ { blue, green } });
-}
-
 void sim_green_errors(struct sim *s, double rate) { s->side[GREEN].errors = rate; }
-
-void sim_kill_targets(struct sim *s, bool green)
-{
-	struct side *c = &s->side[green ? GREEN : BLUE];
-
-	for (int i = 0; i < c->ntargets; i++)
-		c->target[i].dead = true;
-}
 
 /* --- the truth ----------------------------------------------------------------------------- */
 

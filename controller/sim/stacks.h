@@ -32,7 +32,8 @@ struct stack *stack_new(struct sim *s, const char *name, int colour); /* NULL: t
 struct stack *stack_find(struct sim *s, const char *name);            /* by name or id */
 struct stack *stack_asked(struct sim *s, struct say *a);              /* NULL: an error is said */
 
+void change_close(struct change *c);                                 /* what it holds; it is unused then */
+
 /* changesets.c */
-void changes_close(struct stack *k);
 answer_fn changes_create, changes_describe, changes_execute, changes_delete;
 #endif

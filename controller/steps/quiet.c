@@ -31,7 +31,7 @@ static void tally(const struct cw_series *quiet, const struct cw_series *busy, i
 int quiet_look(struct step_run *r, const char *quiet, const char *busy, int n, struct quiet *out, struct err *e)
 {
 	const struct plan_watch *w = &r->plan->watch;
-	int64_t period = w->period_ms, lag = w->lag_ms > 0 ? w->lag_ms : 2 * period;
+	int64_t period = w->period_ms, lag = plan_watch_lag_ms(w);
 	int64_t to = (r->now - lag) / period * period, from = to - n * period;
 	int64_t settled = (step_weight_since(r) + period - 1) / period * period;
 	struct cw_series s[2];

@@ -130,7 +130,7 @@ static int64_t bake_until(const struct step_run *r)
 {
 	const struct plan_watch *w = &r->plan->watch;
 	int64_t until = stage_since(r) + json_num(r->params, "bake", 0), weight = step_weight_since(r);
-	int64_t seen = r->since + 2 * w->period_ms + (w->lag_ms > 0 ? w->lag_ms : 2 * w->period_ms);
+	int64_t seen = r->since + 2 * w->period_ms + plan_watch_lag_ms(w);
 
 	return weight && weight < r->since && seen > until ? seen : until;
 }
