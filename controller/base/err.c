@@ -1,18 +1,22 @@
 #include "base/err.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
+	char raw[sizeof e->msg];
 	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(raw, sizeof raw, fmt, ap);
+	va_end(ap);
 	e->kind = kind;
 	e->code[0] = '\0';
-	va_start(ap, fmt);
-	vsnprintf(e->msg, sizeof e->msg, fmt, ap);
-	va_end(ap);
+	text_line(e->msg, sizeof e->msg, raw);
 	return -1;
 }
 
@@ -28,7 +32,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	n = (size_t)snprintf(whole, sizeof whole, "%s: ", head);
 	snprintf(whole + n, sizeof whole - n, "%.*s", (int)(sizeof whole - n - 1), e->msg);
-	memcpy(e->msg, whole, sizeof whole);
+	text_line(e->msg, sizeof e->msg, whole);
 	return -1;
 }
 

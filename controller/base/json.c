@@ -1,40 +1,28 @@
 #include "base/json.h"
 
 #include "base/buf.h"
+#include "base/text.h"
 
+#include <stdint.h>
 #include <string.h>
 
-/* Length of the well-formed UTF-8 sequence at p, 0 when there is none (RFC 3629). */
-static size_t utf8_len(const unsigned char *p, size_t n)
+/* Lines and tabs of a program's output stay; text_add_line() takes care of them where they are shown. */
+static bool json_is_odd(const char *p, size_t len)
 {
-	size_t want = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
-		      (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
-
-	if (!want || want > n)
-		return 0;
-	for (size_t i = 1; i < want; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if (want == 3 && ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)))
-		return 0;
-	if (want == 4 && ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)))
-		return 0;
-	return want;
+	return text_is_odd(p, len) && !(len && (*p == '\t' || *p == '\n'));
 }
 
 json_t *json_text_n(const char *s, size_t n)
 {
 	autobuf struct buf b = BUF_MAX((size_t)1 << 24);
-	const unsigned char *p = (const void *)s;
 
 	for (size_t i = 0; i < n;) {
-		size_t len = utf8_len(p + i, n - i);
-		bool odd = !len || p[i] == 0x7f || (p[i] < 0x20 && p[i] != '\t' && p[i] != '\n');
+		size_t len = text_char(s + i, n - i);
 
-		if (odd)
+		if (json_is_odd(s + i, len))
 			buf_adds(&b, "\xef\xbf\xbd");
 		else
-			buf_add(&b, p + i, len);
+			buf_add(&b, s + i, len);
 		i += len ? len : 1;
 	}
 	return json_stringn(b.p ? b.p : "", b.len);
@@ -71,11 +59,40 @@ int json_yes(const json_t *o, const char *key)
 	return json_is_true(json_object_get(o, key));
 }
 
+json_t *json_line(const char *s)
+{
+	autobuf struct buf b = BUF_MAX((size_t)1 << 24);
+
+	text_add_line(&b, s ? s : "", s ? strlen(s) : 0);
+	return json_stringn(b.p ? b.p : "", b.len);
+}
+
+/* Jansson writes C0 as \uXXXX. The other odd ones can only stand in a string,
+ * where \uXXXX is the same, and steers no terminal. */
+static char *json_escape_odd(char *text)
+{
+	size_t n = strlen(text);
+	autobuf struct buf b = BUF_MAX(SIZE_MAX);
+	autofree char *mine = text;
+
+	for (size_t i = 0, len; i < n; i += len ? len : 1) {
+		unsigned code;
+
+		len = text_char(text + i, n - i);
+		code = len > 1 && text_is_odd(text + i, len) ? text_code(text + i, len) : 0;
+		if (code || text[i] == 0x7f)
+			buf_addf(&b, "\\u%04x", code ? code : 0x7f);
+		else
+			buf_add(&b, text + i, len ? len : 1);
+	}
+	return buf_take(&b);
+}
+
 char *json_flat(const json_t *j)
 {
 	char *s = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
 
 	if (!s)
 		abort();
-	return s;
+	return json_escape_odd(s);
 }

@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/load.h"
 #include "engine/step.h"
@@ -18,13 +19,15 @@ static int run(struct cli *c)
 {
 	autoplan struct plan *p = NULL;
 	int rc = load_plan(c, &p);
+	char file[256];
 
 	if (rc)
 		return rc;
+	text_line(file, sizeof file, p->file);
 	if (c->json)
 		print_json(p);
 	else
-		printf("%s: %s is sound, %zu step%s\n", p->file, p->name, p->nsteps, p->nsteps == 1 ? "" : "s");
+		printf("%s: %s is sound, %zu step%s\n", file, p->name, p->nsteps, p->nsteps == 1 ? "" : "s");
 	return CUTOVER_EXIT_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/out.h"
 #include "store/store.h"
 
@@ -103,8 +104,15 @@ static int take_option(struct cli *c, int opt)
 	case OPT_HELP:
 		return print_help(c->command) ? 0 : -1;
 	default:
-		return CUTOVER_EXIT_USAGE; /* getopt has said what is wrong */
+		return CUTOVER_EXIT_USAGE;
 	}
+}
+
+static int unknown_option(const struct cli *c, const char *given)
+{
+	if (optopt == 'o' || optopt >= OPT_STATE)
+		return cli_usage(c, "option '%s' requires an argument", given);
+	return cli_usage(c, "unrecognized option '%s'", given);
 }
 
 static int parse(struct cli *c, int argc, char **argv)
@@ -114,8 +122,9 @@ static int parse(struct cli *c, int argc, char **argv)
 
 	fill_long(longs, c->command);
 	optind = 1;
+	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "o:", longs, NULL)) != -1) {
-		int rc = take_option(c, opt);
+		int rc = opt == '?' ? unknown_option(c, argv[optind - 1]) : take_option(c, opt);
 
 		if (rc)
 			return rc;
@@ -139,7 +148,10 @@ static const struct cli_command *find(const char *name)
 
 static int print_unknown(const char *name)
 {
-	fprintf(stderr, "cutover: there is no command \"%s\"\n\n", name);
+	char said[80];
+
+	text_line(said, sizeof said, name);
+	fprintf(stderr, "cutover: there is no command \"%s\"\n\n", said);
 	return print_overview(stderr);
 }
 
@@ -236,13 +248,16 @@ const char *cli_arg(const struct cli *c, int i)
 
 int cli_usage(const struct cli *c, const char *fmt, ...)
 {
+	struct err said; /* what was typed is shown as data */
+	char text[sizeof said.msg];
 	va_list ap;
 
-	fprintf(stderr, "cutover %s: ", c->command->name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nusage: cutover %s %s\n", c->command->name, c->command->args);
+	err_set(&said, ERR_INPUT, "%s", text);
+	fprintf(stderr, "cutover %s: %s\nusage: cutover %s %s\n", c->command->name, said.msg, c->command->name,
+		c->command->args);
 	return CUTOVER_EXIT_USAGE;
 }
 
@@ -309,7 +324,7 @@ void cli_actor(char *out, unsigned long size)
 
 	gethostname(host, sizeof host - 1);
 	if (given && *given)
-		snprintf(out, size, "%.90s", given);
+		text_line(out, size, given);
 	else
 		snprintf(out, size, "%.40s@%.48s", pw ? pw->pw_name : "uid", host);
 }

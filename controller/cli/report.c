@@ -109,9 +109,10 @@ static int print_json(struct store *s, const struct run *r, struct err *e)
 	if (store_read(s, r->id, 0, add_event, events, e) || window_of_run(s, r->id, &windows, e))
 		return -1;
 	clock_iso(r->started, when);
-	cli_print_json(json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:O, s:O}", "run", r->id, "plan", r->plan->name,
+	cli_print_json(json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:o, s:O, s:O}", "run", r->id, "plan", r->plan->name,
 				 "started", when, "attempt", r->attempt, "state", run_state_name(r->state), "exit_code",
-				 run_exit_code(r), "why", json_text(r->why), "steps", steps_json(r), "read_only", windows, "events", events));
+				 run_exit_code(r), "why", json_text(r->why), "traffic",
+				 run_traffic_json(r), "steps", steps_json(r), "read_only", windows, "events", events));
 	return 0;
 }
 

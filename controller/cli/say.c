@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/text.h"
 #include "engine/run.h"
 
 #include <math.h>
@@ -172,8 +173,8 @@ static void say_why(const struct event *ev, const json_t *b, struct buf *out)
 	static const struct {
 		const char *kind, *text;
 	} names[] = {
-		{ "back", "ROLLING BACK" }, { "rolled-back", "ROLLED BACK, traffic is proved on blue" },
-		{ "promoted", "PROMOTED" }, { "refused", "REFUSED, nothing was touched" },
+		{ "back", "ROLLING BACK" }, { "promoted", "PROMOTED" }, { "refused", "REFUSED, nothing was touched" },
+		{ "stopped", "STOPPED, nothing was touched" },
 		{ "frozen", "FROZEN, a person is needed" }, { "call", "calling a person" },
 		{ "attempt", "another attempt" }, { "trouble", "trouble" },
 	};
@@ -185,6 +186,15 @@ static void say_why(const struct event *ev, const json_t *b, struct buf *out)
 	buf_addf(out, "%s%s%s", text, *why ? ": " : "", why);
 }
 
+/* What that rests on stands in the line; one of an older program does not say. */
+static void say_rolled_back(const struct event *ev, const json_t *b, struct buf *out)
+{
+	const char *traffic = json_str(b, "traffic", ""), *why = json_str(b, "why", "");
+
+	(void)ev;
+	buf_addf(out, "ROLLED BACK%s%s%s%s", *traffic ? ", " : "", traffic, *why ? ": " : "", why);
+}
+
 static const struct {
 	const char *kind;
 	say_fn *fn;
@@ -192,22 +202,24 @@ static const struct {
 	{ "start", say_start }, { "claim", say_claim }, { "order", say_order }, { "begin", say_begin },
 	{ "done", say_done }, { "failed", say_failed }, { "undone", say_undone }, { "note", say_note },
 	{ "write", say_write }, { "weights", say_weights }, { "unsure", say_unsure }, { "foreign", say_foreign },
-	{ "verdict", say_verdict }, { "history", say_history }, { "proved", say_proved }, { "back", say_why }, { "rolled-back", say_why },
-	{ "promoted", say_why }, { "refused", say_why }, { "frozen", say_why }, { "call", say_why },
+	{ "verdict", say_verdict }, { "history", say_history }, { "proved", say_proved }, { "back", say_why }, { "rolled-back", say_rolled_back },
+	{ "promoted", say_why }, { "refused", say_why }, { "stopped", say_why }, { "frozen", say_why }, { "call", say_why },
 	{ "attempt", say_why }, { "trouble", say_why }, { "clock", say_clock },
 };
 
 bool say_event(const struct event *ev, struct buf *out)
 {
 	autojson json_t *body = json_loads(ev->body, 0, NULL);
+	autobuf struct buf line = BUF_MAX(16384);
 	char hms[9];
 
 	for (size_t i = 0; i < COUNT(sayings); i++) {
 		if (strcmp(sayings[i].kind, ev->kind))
 			continue;
 		clock_hms(ev->at, hms);
-		buf_addf(out, "%s %-11s ", hms, ev->kind);
-		sayings[i].fn(ev, body, out);
+		buf_addf(&line, "%s %-11s ", hms, ev->kind);
+		sayings[i].fn(ev, body, &line);
+		text_add_line(out, line.p, line.len);
 		return true;
 	}
 	return false;
@@ -216,8 +228,8 @@ bool say_event(const struct event *ev, struct buf *out)
 char *say_event_json(const struct event *ev)
 {
 	autojson json_t *body = json_loads(ev->body, 0, NULL);
-	autojson json_t *line = json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:O*, s:s, s:s}", "run", ev->run, "seq",
-					  (json_int_t)ev->seq, "at", (json_int_t)ev->at, "actor", ev->actor, "kind",
+	autojson json_t *line = json_pack("{s:s, s:I, s:I, s:o, s:s, s:s, s:O*, s:s, s:s}", "run", ev->run, "seq",
+					  (json_int_t)ev->seq, "at", (json_int_t)ev->at, "actor", json_line(ev->actor), "kind",
 					  ev->kind, "step", ev->step, "body", body, "prev", ev->prev, "hash", ev->hash);
 
 	return json_flat(line ? line : json_null());
@@ -273,17 +285,14 @@ static void bar(struct buf *out, double share, const char *color, const char *of
 	buf_adds(out, off);
 }
 
-static double green_share(const struct run_traffic *t)
-{
-	int blue = t->left_blue > 0 ? t->left_blue : 0, green = t->left_green > 0 ? t->left_green : 0;
-
-	return t->known && blue + green ? (double)green / (blue + green) : 0;
-}
-
 static void traffic_line(const struct run *r, const struct ink *k, struct buf *out)
 {
-	double green = green_share(&r->traffic);
+	double green = run_green_share(r);
 
+	if (green < 0) {
+		buf_adds(out, "traffic  unknown: AWS was not asked\n");
+		return;
+	}
 	buf_adds(out, "traffic  blue ");
 	bar(out, 1 - green, k->blue, k->off);
 	buf_addf(out, " %5.1f %%   green ", 100 * (1 - green));
@@ -326,6 +335,13 @@ static void evidence_line(const json_t *e, struct buf *out)
 	buf_adds(out, "\n");
 }
 
+/* Of a line that may be older than the program that cleans what it writes. */
+static void add_line(struct buf *out, const char *text)
+{
+	text_add_line(out, text, strlen(text));
+	buf_adds(out, "\n");
+}
+
 static void verdict_lines(const struct run *r, const struct ink *k, struct buf *out)
 {
 	const char *v = json_str(r->verdict, "verdict", "");
@@ -334,8 +350,8 @@ static void verdict_lines(const struct run *r, const struct ink *k, struct buf *
 		return;
 	colour_line("green", json_object_get(r->verdict, "green"), k->green, k, out);
 	colour_line("blue", json_object_get(r->verdict, "blue"), k->blue, k, out);
-	buf_addf(out, "verdict  %s%s%s  %s\n", !strcmp(v, "BAD") || !strcmp(v, "BLIND") ? k->red : k->bold, v, k->off,
-		 json_str(r->verdict, "why", ""));
+	buf_addf(out, "verdict  %s%s%s  ", !strcmp(v, "BAD") || !strcmp(v, "BLIND") ? k->red : k->bold, v, k->off);
+	add_line(out, json_str(r->verdict, "why", ""));
 	evidence_line(json_object_get(r->verdict, "evidence"), out);
 }
 
@@ -350,8 +366,10 @@ void say_screen(const struct run *r, const char *saying, long long now, bool col
 	verdict_lines(r, k, out);
 	if (r->state == RUN_BACK)
 		buf_addf(out, "because  %s\n", r->why);
-	if (cur && *saying)
-		buf_addf(out, "now      %s: %s\n", r->state == RUN_FORWARD ? cur->id : "rollback", saying);
+	if (cur && *saying) {
+		buf_addf(out, "now      %s: ", r->state == RUN_FORWARD ? cur->id : "rollback");
+		add_line(out, saying);
+	}
 }
 
 /* --- who drives ---------------------------------------------------------------------------- */
@@ -369,20 +387,38 @@ void say_holder(const struct run *r, struct buf *out)
 
 /* --- the end ------------------------------------------------------------------------------ */
 
-void say_outcome(const struct run *r, struct buf *out)
+static void outcome_word(const struct run *r, struct buf *out)
 {
 	static const char *const ends[RUN_STATES] = {
 		[RUN_FORWARD] = "still going forward", [RUN_BACK] = "still rolling back",
-		[RUN_PROMOTED] = "PROMOTED: all steps are done",
-		[RUN_ROLLED_BACK] = "ROLLED BACK: traffic is proved on blue",
+		[RUN_PROMOTED] = "PROMOTED: all steps are done", [RUN_ROLLED_BACK] = "ROLLED BACK: ",
 		[RUN_FROZEN] = "FROZEN: a person is needed", [RUN_REFUSED] = "REFUSED: nothing was touched",
 	};
+	char back[240] = "";
+
+	if (r->state == RUN_ROLLED_BACK)
+		run_say_back(r, back);
+	buf_addf(out, "%s%s", r->stopped ? "STOPPED: nothing was touched" : ends[r->state], back);
+}
+
+static void outcome_traffic(const struct run *r, struct buf *out)
+{
+	double green = run_green_share(r);
+
+	if (green < 0)
+		buf_adds(out, "how much of the weight green has is unknown: AWS was not asked\n");
+	else
+		buf_addf(out, "green had %.1f %% of the weight when AWS was last read\n", 100 * green);
+}
+
+void say_outcome(const struct run *r, struct buf *out)
+{
 	char age[32];
 
 	duration_say(r->changed - r->started, age);
-	buf_addf(out, "%s  (run %s, %s)\n", ends[r->state], r->id, age);
+	outcome_word(r, out);
+	buf_addf(out, "  (run %s, %s)\n", r->id, age);
 	if (r->why[0])
 		buf_addf(out, "because %s\n", r->why);
-	if (r->traffic.known)
-		buf_addf(out, "green had %.1f %% of the weight when AWS was last read\n", 100 * green_share(&r->traffic));
+	outcome_traffic(r, out);
 }

@@ -20,12 +20,10 @@ static json_t *steps_json(const struct run *r)
 
 static json_t *status_json(const struct run *r)
 {
-	const struct run_traffic *t = &r->traffic;
-
-	return json_pack("{s:s, s:s, s:o, s:b, s:i, s:i, s:s, s:{s:b, s:i, s:i, s:b}, s:o, s:O*}", "run", r->id, "state",
+	return json_pack("{s:s, s:s, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:O*}", "run", r->id, "state",
 			 run_state_name(r->state), "why", json_text(r->why), "paused", r->paused, "attempt", r->attempt,
-			 "exit_code", run_exit_code(r), "holder", r->holder, "traffic", "known", t->known, "blue",
-			 t->left_blue, "green", t->left_green, "foreign", t->foreign != 0, "steps", steps_json(r),
+			 "exit_code", run_exit_code(r), "holder", r->holder, "traffic",
+			 run_traffic_json(r), "steps", steps_json(r),
 			 "verdict", r->verdict);
 }
 

@@ -190,6 +190,7 @@ int back_tick(struct engine *en, int64_t *wake_at, struct err *e)
 		bring_traffic_back, prove, restore, undo_rest,
 	};
 	struct err trouble = { 0 };
+	char traffic[240];
 
 	if (engine_resolve(en, e))
 		return -1;
@@ -207,5 +208,7 @@ int back_tick(struct engine *en, int64_t *wake_at, struct err *e)
 		if (engine_append(en, "trouble", "", json_pack("{s:o}", "what", json_text(trouble.msg)), e))
 			return -1;
 	}
-	return engine_append(en, "rolled-back", "", json_pack("{s:s, s:s}", "why", en->run->why, "by", en->run->by), e);
+	run_say_back(en->run, traffic);
+	return engine_append(en, "rolled-back", "", json_pack("{s:s, s:s, s:s}", "why", en->run->why, "by", en->run->by,
+							      "traffic", traffic), e);
 }

@@ -86,11 +86,12 @@ static int answer_wish(struct engine *en, struct err *e)
 
 	if (!r->wish[0])
 		return 0;
-	if (!retry && r->one_way)
-		return engine_append(en, r->state == RUN_FORWARD ? "frozen" : "trouble", "",
-				     json_pack("{s:s, s:s}", "why", "rollback was ordered, but a one-way step has begun: the way back is closed",
-					       "by", r->wish_by), e);
+	if (!retry && r->one_way && r->state != RUN_FORWARD)
+		return engine_append(en, "trouble", "", json_pack("{s:s, s:s}", "why", "rollback was ordered, but a one-way step has begun: the way back is closed",
+								  "by", r->wish_by), e);
 	en->called = false;
+	if (r->state == RUN_FORWARD)
+		return forward_ordered_back(en, e);
 	body = json_pack("{s:o, s:s}", "why", json_text(r->wish_why[0] ? r->wish_why : "ordered"), "by", r->wish_by);
 	return engine_append(en, retry ? "attempt" : "back", "", body, e);
 }

@@ -7,16 +7,58 @@
 
 #define RETRY_MS 5000
 
-/* The attempt is over. Where nothing was touched there is nothing to take
- * back; behind a one-way door only a person can decide. */
+/* Green may have weight that this run did not give it: an earlier one's, or somebody else's. */
+static bool forward_finds_green(const struct run *r)
+{
+	return run_may_carry_green(r) || (r->traffic.seen && r->traffic.seen_green > 0);
+}
+
+/* What the end of an attempt is called. Where nothing was touched there is
+ * nothing to take back, and nothing that could be proved; but who orders the way
+ * back means the traffic, whoever gave it to green. Behind a one-way door only a
+ * person can decide. */
+static const char *forward_end(const struct run *r, bool ordered)
+{
+	if (r->one_way)
+		return "frozen";
+	if (r->touched || (ordered ? forward_finds_green(r) : run_may_carry_green(r)))
+		return "back";
+	return ordered ? "stopped" : "refused";
+}
+
+/* by NULL: nobody ordered it. */
+static int forward_over(struct engine *en, const char *kind, const char *why, const char *by, struct err *e)
+{
+	json_t *body = json_pack("{s:o}", "why", json_text(why));
+
+	if (by)
+		json_object_set_new(body, "by", json_text(by));
+	if (!strcmp(kind, "frozen") && engine_call(en, why, e)) {
+		json_decref(body);
+		return -1;
+	}
+	return engine_append(en, kind, "", body, e);
+}
+
 int forward_give_up(struct engine *en, const char *why, struct err *e)
 {
-	const struct run *r = en->run;
-	const char *kind = r->one_way ? "frozen" : r->touched || run_may_carry_green(r) ? "back" : "refused";
+	return forward_over(en, forward_end(en->run, false), why, NULL, e);
+}
 
-	if (r->one_way && engine_call(en, why, e))
-		return -1;
-	return engine_append(en, kind, "", json_pack("{s:o}", "why", json_text(why)), e);
+int forward_ordered_back(struct engine *en, struct err *e)
+{
+	const struct run *r = en->run;
+	const char *kind = forward_end(r, true), *reason = r->wish_why[0] ? r->wish_why : "ordered";
+	char seen[120], why[480], by[96];
+
+	run_say_seen(r, seen);
+	snprintf(by, sizeof by, "%s", r->wish_by);
+	snprintf(why, sizeof why, "%s", reason);
+	if (!strcmp(kind, "stopped"))
+		snprintf(why, sizeof why, "stopped before anything was changed; %s: %s", seen, reason);
+	if (!strcmp(kind, "frozen"))
+		snprintf(why, sizeof why, "rollback was ordered, but a one-way step has begun: the way back is closed");
+	return forward_over(en, kind, why, by, e);
 }
 
 static int step_failed(struct engine *en, const struct step *s, const struct err *why, struct err *e)

@@ -2,6 +2,7 @@
  * every file here asks of the run's own past. Knows nothing of ticks, AWS or
  * steps. */
 #include "base/proc.h"
+#include "base/text.h"
 #include "engine/internal.h"
 
 #include <stdio.h>
@@ -28,9 +29,11 @@ int journal_append(struct store *s, int64_t at, const char *run, int64_t seq, co
 		   const char *kind, const char *step, const json_t *body, struct err *e)
 {
 	autofree char *text = json_flat(body);
-	struct event ev = { .seq = seq, .at = at, .run = (char *)run, .actor = (char *)actor,
+	char who[96];
+	struct event ev = { .seq = seq, .at = at, .run = (char *)run, .actor = who,
 			    .kind = (char *)kind, .step = (char *)step, .body = text };
 
+	text_line(who, sizeof who, actor);
 	return store_append(s, &ev, e);
 }
 

@@ -21,8 +21,8 @@ static void order_new_id(const char *prefix, int64_t at, char out[96])
 int engine_start(struct store *s, const struct plan *p, struct clock *clock, const char *actor, char *id,
 		 struct err *e)
 {
-	autojson json_t *body = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s*, s:O*}", "plan",
-					  json_stringn(p->text, p->ntext), "file", p->file, "sha256", p->sha256, "name",
+	autojson json_t *body = json_pack("{s:o, s:o, s:s, s:s, s:s, s:s*, s:O*}", "plan",
+					  json_stringn(p->text, p->ntext), "file", json_line(p->file), "sha256", p->sha256, "name",
 					  p->name, "rule", p->rule, "program", CUTOVER_VERSION, "env", p->env);
 
 	if (!body)
@@ -42,7 +42,7 @@ int engine_order(struct store *s, const char *run, struct clock *clock, const st
 
 	order_new_id(o->order, clock_wall(clock), fresh);
 	body = json_pack("{s:s, s:s, s:o, s:b}", "order", o->order, "id", o->id ? o->id : fresh, "reason",
-			 json_text(o->reason), "full", o->full);
+			 json_line(o->reason), "full", o->full);
 	if (!body)
 		return err_set(e, ERR_INPUT, "the order is not valid UTF-8");
 	/* Everybody may write; who loses the race for a line takes the next one. */

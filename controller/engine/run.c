@@ -4,6 +4,7 @@
 #include "engine/run.h"
 
 #include "base/err.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +13,9 @@ const struct run_transition run_transitions[] = {
 	{ RUN_FORWARD, "back", RUN_BACK, "green is worse, a step failed, or somebody ordered it" },
 	{ RUN_FORWARD, "promoted", RUN_PROMOTED, "all steps are done" },
 	{ RUN_FORWARD, "refused", RUN_REFUSED, "a safety check said no before anything was touched" },
+	{ RUN_FORWARD, "stopped", RUN_REFUSED, "somebody ordered it back before anything was touched" },
 	{ RUN_FORWARD, "frozen", RUN_FROZEN, "the way back is closed: a person is needed" },
-	{ RUN_BACK, "rolled-back", RUN_ROLLED_BACK, "traffic is proved on blue" },
+	{ RUN_BACK, "rolled-back", RUN_ROLLED_BACK, "traffic is proved on blue, or green never had any" },
 	{ RUN_BACK, "frozen", RUN_FROZEN, "traffic cannot be put or proved on blue: a person is needed" },
 	{ RUN_PROMOTED, "back", RUN_BACK, "somebody ordered it while blue is still there" },
 	{ RUN_FROZEN, "back", RUN_BACK, "a person ordered it" },
@@ -33,7 +35,7 @@ const char *run_state_name(enum run_state s)
 
 static void copy(char *out, size_t size, const char *s)
 {
-	snprintf(out, size, "%s", s ? s : "");
+	text_line(out, size, s);
 }
 
 /* Of an event whose row below says `of_step`: that the plan has it was looked at before. */
@@ -177,6 +179,24 @@ static void add_echo(struct run_traffic *t, int blue, int green)
 	t->echo[t->echoes++][1] = green;
 }
 
+static void fold_seen(struct run_traffic *t, const struct event *ev, const json_t *weights)
+{
+	t->seen = ev->at;
+	t->seen_blue = (int)json_num(weights, "blue", -1);
+	t->seen_green = (int)json_num(weights, "green", -1);
+}
+
+/* A look before the first write tells what it saw. */
+static int fold_note(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	const json_t *weights = json_object_get(body, "weights");
+
+	(void)e;
+	if (json_is_object(weights))
+		fold_seen(&r->traffic, ev, weights);
+	return 0;
+}
+
 static int fold_write(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
 	struct run_traffic *t = &r->traffic;
@@ -235,6 +255,7 @@ static int fold_weights(struct run *r, const struct event *ev, const json_t *bod
 	t->left_green = (int)json_num(body, "green", 0);
 	t->taken = r->state == RUN_BACK && t->left_green <= 0;
 	t->since = ev->at;
+	fold_seen(t, ev, body);
 	add_raise(t, ev->at);
 	return 0;
 }
@@ -243,6 +264,7 @@ static int fold_armed(struct run *r, const struct event *ev, const json_t *body,
 {
 	(void)ev, (void)e;
 	r->traffic.armed = json_num(body, "at", 0);
+	r->touched = r->touched || r->traffic.armed;
 	return 0;
 }
 
@@ -254,6 +276,7 @@ static int fold_foreign(struct run *r, const struct event *ev, const json_t *bod
 	t->foreign = ev->at;
 	t->foreign_blue = (int)json_num(body, "blue", 0);
 	t->foreign_green = (int)json_num(body, "green", 0);
+	fold_seen(t, ev, body);
 	return 0;
 }
 
@@ -365,7 +388,7 @@ static int fold_attempt(struct run *r, const struct event *ev, const json_t *bod
 	r->traffic.raised = r->traffic.since = r->proved = r->blind_since = 0;
 	r->traffic.share = 0;
 	r->traffic.raises = 0;
-	r->touched = r->one_way = r->paused = false;
+	r->touched = r->stopped = r->one_way = r->paused = false;
 	r->full_by[0] = '\0';
 	json_decref(r->verdict);
 	r->verdict = NULL;
@@ -379,6 +402,12 @@ static int fold_back(struct run *r, const struct event *ev, const json_t *body, 
 	return transit(r, ev, body, e);
 }
 
+static int fold_stopped(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	r->stopped = true;
+	return transit(r, ev, body, e);
+}
+
 static const struct fold {
 	const char *kind;
 	bool of_step;
@@ -387,14 +416,15 @@ static const struct fold {
 	{ "claim", false, fold_claim },     { "order", false, fold_order },
 	{ "begin", true, fold_begin },      { "intend", true, fold_intend },
 	{ "done", true, fold_done },        { "failed", true, fold_nothing },
-	{ "undone", true, fold_undone },    { "note", false, fold_nothing },
+	{ "undone", true, fold_undone },    { "note", false, fold_note },
 	{ "baseline", false, fold_baseline }, { "write", false, fold_write },
 	{ "unsure", false, fold_unsure },   { "weights", false, fold_weights },
 	{ "foreign", false, fold_foreign }, { "verdict", false, fold_verdict },
 	{ "armed", false, fold_armed },     { "history", false, fold_nothing },
 	{ "proved", false, fold_proved },   { "call", false, fold_nothing },
 	{ "back", false, fold_back },       { "promoted", false, transit },
-	{ "refused", false, transit },      { "frozen", false, transit },
+	{ "refused", false, transit },      { "stopped", false, fold_stopped },
+	{ "frozen", false, transit },
 	{ "rolled-back", false, transit },  { "attempt", false, fold_attempt },
 	{ "trouble", false, fold_trouble }, { "clock", false, fold_clock },
 };

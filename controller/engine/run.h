@@ -38,6 +38,8 @@ struct run_traffic {
 	int64_t armed;       /* wall ms the dead-man's switch fires; 0: not armed */
 	int64_t foreign;     /* wall ms somebody else's weights were seen and not yet dealt with; 0: none */
 	int foreign_blue, foreign_green;
+	int64_t seen;        /* wall ms of the newest line that tells what AWS said of the rule; 0: nobody asked */
+	int seen_blue, seen_green;   /* and that; -1: the rule does not name the group */
 };
 
 struct run {
@@ -47,6 +49,7 @@ struct run {
 	enum run_state state;
 	bool paused;
 	bool touched;                       /* something outside was changed (an intend of a step that touches) */
+	bool stopped;                       /* refused since somebody ordered it back before that */
 	bool one_way;                       /* a one-way step has begun: the way back is closed */
 	int attempt;                        /* 1.. */
 	char holder[160];                   /* who drives it; "" nobody yet */
@@ -78,6 +81,16 @@ const struct step *run_current(const struct run *r);    /* first step not done; 
 size_t run_current_index(const struct run *r);
 bool run_may_carry_green(const struct run *r);          /* green has, or may have, weight */
 const char *run_state_name(enum run_state s);
+/* What may be said of where traffic is (known.c): proved by CloudWatch; only
+ * what the rule said, of a run that gave green nothing; or nothing. */
+enum run_knowledge { KNOWN_NOTHING, KNOWN_RULE, KNOWN_PROVED };
+enum run_knowledge run_knows_back(const struct run *r);
+double run_green_share(const struct run *r);            /* as AWS last said; negative: nobody asked */
+/* {"known", "blue", "green", "at", "foreign", "free_of_green"}: null what nobody asked for;
+ * free_of_green: "proved", "the rule" or "nothing" tells that green has no traffic. */
+json_t *run_traffic_json(const struct run *r);
+void run_say_seen(const struct run *r, char out[120]);   /* "AWS was not asked", "AWS said blue 75, green 25 at ..." */
+void run_say_back(const struct run *r, char out[240]);  /* what "rolled back" means for this run */
 int run_exit_code(const struct run *r);                 /* design: 0, 3, 4, 5, 7 */
 
 /* The state machine as data: which event may lead from where to where. */

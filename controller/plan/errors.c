@@ -1,6 +1,8 @@
 /* plan/errors.c - the list of errors, and the nearest name for a typing mistake. */
 #include "plan/internal.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -18,21 +20,12 @@ static void at_print(const struct at *at, struct buf *out)
 		buf_addf(out, "[%zu]", at->i);
 }
 
-/* What a file says goes to a terminal: nothing in it may steer that. */
-static char *clean(const char *s)
+static char *errs_text(const char *s)
 {
-	autojson json_t *t = json_text(s);
-	char *copy = xstrdup(json_string_value(t));
+	autobuf struct buf line = BUF_MAX(8192);
 
-	for (char *p = copy; p && *p; p++) {
-		bool c1 = (unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0; /* U+0080 to U+009F */
-
-		if (*p == '\n' || *p == '\t')
-			*p = ' ';
-		else if (c1)
-			p[0] = p[1] = '?';
-	}
-	return copy;
+	text_add_line(&line, s ? s : "", s ? strlen(s) : 0);
+	return buf_take(&line);
 }
 
 void errs_addv(struct plan_errors *errs, int line, const struct at *at, const char *fmt, va_list ap)
@@ -48,7 +41,7 @@ void errs_addv(struct plan_errors *errs, int line, const struct at *at, const ch
 	else
 		at_print(at, &path);
 	errs->at = xrealloc(errs->at, (errs->n + 1) * sizeof *errs->at);
-	errs->at[errs->n++] = (struct plan_error){ line, clean(path.p), clean(text) };
+	errs->at[errs->n++] = (struct plan_error){ line, errs_text(path.p), errs_text(text) };
 }
 
 void errs_add(struct plan_errors *errs, int line, const struct at *at, const char *fmt, ...)
@@ -88,7 +81,7 @@ void plan_errors_print(const struct plan_errors *errs, const char *file, struct 
 	for (size_t i = 0; i < errs->n; i++) {
 		const struct plan_error *x = &errs->at[i];
 
-		buf_adds(out, file ? file : "plan");
+		text_add_line(out, file ? file : "plan", file ? strlen(file) : 4);
 		if (x->line)
 			buf_addf(out, ":%d", x->line);
 		buf_addf(out, ": %s%s%s\n", x->path, x->path[0] ? " " : "", x->text);

@@ -25,6 +25,25 @@ class Outage(Case):
         self.assertEqual(self.asked(), [])
     test_nobody_there.slow = True
 
+    def test_stopped_while_nobody_is_there(self):
+        """Nothing touched and nothing known: both are said, and nothing is called proved, by any command."""
+        self.world()
+        self.env['AWS_ENDPOINT_URL'] = 'http://127.0.0.1:1'
+        driver = self.drive('start', self.plan(LOOK, shift(25), ALL))
+        self.wait_for(lambda ev: 'begin' in kinds(ev), of=driver)
+        driver.signal(INT)
+        said = self.expect(5, driver.end(), 'STOPPED: nothing was touched', 'stopped before anything was changed; AWS was not asked')
+        self.assertTrue({'back', 'proved', 'rolled-back'}.isdisjoint(kinds(self.events())))
+        for command in ('status', 'report', 'list', 'events', 'watch'):
+            said = self.run_it(command)
+            self.assertIn('AWS was not asked', said.text)
+            for word in ('proved', 'ROLLED BACK', '0.0 %', '100'):
+                self.assertNotIn(word, said.text)
+        for command in ('status', 'report'):
+            traffic = self.run_it(command, '-o', 'json').json()['traffic']
+            self.assertEqual([traffic[k] for k in ('known', 'blue', 'green', 'at', 'free_of_green')],
+                             [False, None, None, None, 'nothing'])
+
     def test_a_short_one(self):
         self.switch(trips=True)
         driver = self.drive('start', self.plan(LOOK, shift(25, 'PT2S'), ALL, watch=PATIENT))

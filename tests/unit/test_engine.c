@@ -11,6 +11,7 @@
 #include "life.h"
 
 #include "aws/elb.h"
+#include "cli/say.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,14 @@ static uint64_t moments_before_the_door(void)
 	return my.n;
 }
 
+/* An order that comes before anything was touched stops the run; any other takes it back. */
+static void to_blue_or_stopped(struct rig *r)
+{
+	assert_int_equal(rig_process(r), 0);
+	if (rig_run(r)->state != RUN_ROLLED_BACK)
+		assert_true(rig_run(r)->stopped && !rig_run(r)->touched && !lines(r, "write"));
+}
+
 /* argo-rollouts#4461, #1259: an abort that is accepted, and nothing happens. */
 static void rollback_is_accepted_at_every_moment(void **state)
 {
@@ -56,7 +65,7 @@ static void rollback_is_accepted_at_every_moment(void **state)
 
 		r->order[0].at = at;
 		r->order[0].order = "rollback";
-		life_to(r, RUN_ROLLED_BACK);
+		to_blue_or_stopped(r);
 		assert_nothing_left(r);
 		life_over(r);
 	}
@@ -548,6 +557,85 @@ static void an_answer_is_for_one_attempt(void **state)
 	life_over(r);
 }
 
+/* --- what is said of it ------------------------------------------------------------------ */
+
+static void nobody_there(struct rig *r, const struct http_req *q)
+{
+	(void)q;
+	mishap(r, SIM_TIMEOUT_BEFORE);
+	if (first_time(true))
+		rig_order(r, "rollback", NULL, false);
+}
+
+static void assert_outcome(struct rig *r, const char *part, const char *never)
+{
+	autobuf struct buf text = BUF_MAX(4096);
+
+	say_outcome(rig_run(r), &text);
+	say_screen(rig_run(r), "", now(r), false, &text);
+	assert_non_null(strstr(text.p, part));
+	assert_null(strstr(text.p, never));
+}
+
+/* "ROLLED BACK: traffic is proved on blue", exit 3, of an AWS that never answered. */
+static void nothing_touched_and_nothing_known_is_said(void **state)
+{
+	struct rig *r = life_new(LOOK SHIFT PROMOTE);
+	autojson json_t *traffic = NULL;
+
+	(void)state;
+	r->ask = nobody_there;
+	life_to(r, RUN_REFUSED);
+	assert_true(rig_run(r)->stopped);
+	assert_int_equal(run_exit_code(rig_run(r)), 5);
+	assert_int_equal(lines(r, "back") + lines(r, "proved") + lines(r, "rolled-back"), 0);
+	assert_why(r, "stopped before anything was changed; AWS was not asked: test");
+	assert_string_equal(rig_run(r)->by, "somebody");
+	assert_outcome(r, "traffic  unknown", "proved");
+	assert_outcome(r, "STOPPED: nothing was touched", "%");
+	traffic = run_traffic_json(rig_run(r));
+	assert_true(json_is_null(json_object_get(traffic, "blue")) && json_is_null(json_object_get(traffic, "green")));
+	assert_string_equal(json_str(traffic, "free_of_green", ""), "nothing");
+	life_over(r);
+}
+
+static void order_rollback_at_ask(struct rig *r)
+{
+	if (first_time(at_step(r, "ask")))
+		rig_order(r, "rollback", NULL, false);
+}
+
+/* What the look before anything read is what AWS last said. */
+static void who_is_stopped_is_told_what_aws_said(void **state)
+{
+	struct rig *r = life_seen(LOOK ASK SHIFT PROMOTE, order_rollback_at_ask, RUN_REFUSED);
+
+	(void)state;
+	assert_why(r, "stopped before anything was changed; AWS last said: blue ");
+	assert_outcome(r, "green had 0.0 % of the weight when AWS was last read", "proved");
+	life_over(r);
+}
+
+static void order_rollback_at_stack(struct rig *r)
+{
+	if (first_time(at_step(r, "green")))
+		rig_order(r, "rollback", NULL, false);
+}
+
+/* Taken back without green's ever having had weight: not "proved", but what the rule said. */
+static void back_without_weight_is_not_called_proved(void **state)
+{
+	struct rig *r = life_seen(LOOK STACK SHIFT PROMOTE, order_rollback_at_stack, RUN_ROLLED_BACK);
+	autojson json_t *end = line(r, "rolled-back", 1);
+
+	(void)state;
+	assert_int_equal(lines(r, "proved"), 0);
+	assert_outcome(r, "ROLLED BACK: green never had weight in this attempt; the rule gave it none at 20", "proved");
+	assert_non_null(strstr(json_str(end, "traffic", ""), "the rule gave it none at"));
+	assert_nothing_left(r);
+	life_over(r);
+}
+
 /* --- doors --------------------------------------------------------------------------------------- */
 
 static void order_behind_the_door(struct rig *r)
@@ -1010,6 +1098,9 @@ int main(void)
 		cmocka_unit_test(a_refused_run_can_be_tried_again),
 		cmocka_unit_test(the_plans_deadline_takes_traffic_back),
 		cmocka_unit_test(every_state_has_its_exit_code),
+		cmocka_unit_test(nothing_touched_and_nothing_known_is_said),
+		cmocka_unit_test(who_is_stopped_is_told_what_aws_said),
+		cmocka_unit_test(back_without_weight_is_not_called_proved),
 	};
 
 	if (getenv("CUTOVER_TEST"))

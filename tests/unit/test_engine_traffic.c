@@ -922,6 +922,10 @@ static void every_transition_in_the_table_is_reached(void **state)
 	rig_order(r, "retry", NULL, false);
 	life_to(r, RUN_PROMOTED);
 	life_over(r);
+	r = life_new(LOOK SHIFT PROMOTE);
+	rig_order(r, "rollback", NULL, false);
+	life_to(r, RUN_REFUSED);
+	life_over(r);
 	foreign_weights_are_named_then_rolled_back_after_grace(state);
 	a_frozen_run_is_rolled_back_when_a_person_orders_it(state);
 	for (size_t i = 0; i < run_ntransitions; i++)
