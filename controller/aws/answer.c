@@ -1,6 +1,7 @@
 #include "aws/answer.h"
 
 #include "aws/core.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 #include "aws/answer.h"
 #include "aws/cfn.h"
 #include "aws/core.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "aws/answer.h"
 #include "aws/core.h"
 #include "aws/elb.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>

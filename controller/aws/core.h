@@ -79,7 +79,6 @@ int reply_read(const struct aws_op_info *op, enum protocol protocol, const struc
 int reply_refusal(const char *what, const struct http_res *res, int64_t now, int *flags,
 		   struct err *e);
 int64_t reply_date(const struct http_res *res); /* wall ms of its Date; -1: none */
-void text_clean(char *s); /* control characters become '?' */
 
 /* --- sign.c --- */
 struct signed_head {

@@ -3,6 +3,7 @@
 #include "aws/core.h"
 #include "aws/cred_sources.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>

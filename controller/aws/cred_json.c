@@ -1,5 +1,6 @@
 #include "aws/core.h"
 #include "aws/cred_sources.h"
+#include "base/text.h"
 
 #include <string.h>
 

@@ -3,6 +3,7 @@
 #include "aws/core.h"
 #include "aws/cred_sources.h"
 #include "base/proc.h"
+#include "base/text.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -2,6 +2,7 @@
 
 #include "aws/answer.h"
 #include "aws/core.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,18 +1,12 @@
 /* What came back, and what it means. Everything here may be hostile: an
  * answer's words reach terminals and journals. */
 #include "aws/core.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-
-void text_clean(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = *s == '\n' || *s == '\t' ? ' ' : '?';
-}
 
 struct refusal {
 	char code[64], text[320];

@@ -39,7 +39,7 @@ bool text_is_odd(const char *p, size_t len)
 	static const struct { unsigned from, to; } odd[] = {
 		{ 0, 0x1f }, { 0x7f, 0x9f }, { 0x61c, 0x61c }, { 0x200e, 0x200f }, { 0x2028, 0x202e }, { 0x2066, 0x2069 },
 	};
-	unsigned code = len ? text_code(p, len) : 0;
+	unsigned code = len ? text_code(p, len) : 0; /* no character at all is as odd as NUL */
 
 	for (size_t i = 0; i < COUNT(odd); i++)
 		if (code >= odd[i].from && code <= odd[i].to)
@@ -97,4 +97,20 @@ void text_line(char *out, size_t size, const char *s)
 		i += len ? len : 1;
 	}
 	out[at] = '\0';
+}
+
+void text_clean(char *s)
+{
+	size_t n = strlen(s), at = 0;
+
+	for (size_t i = 0, len; i < n; i += len ? len : 1) {
+		len = text_char(s + i, n - i);
+		if (!text_is_odd(s + i, len)) {
+			memmove(s + at, s + i, len);
+			at += len;
+		} else {
+			s[at++] = len && (s[i] == '\n' || s[i] == '\t') ? ' ' : '?';
+		}
+	}
+	s[at] = '\0';
 }

@@ -24,4 +24,6 @@ unsigned text_code(const char *p, size_t len); /* Unicode's number of it */
 void text_add_line(struct buf *out, const char *s, size_t n);
 /* The same into a buffer, always terminated, never cut inside a character; s may be NULL. */
 void text_line(char *out, size_t size, const char *s);
+/* In place: newlines and tabs become spaces, other odd ones '?'. */
+void text_clean(char *s);
 #endif

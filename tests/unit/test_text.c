@@ -92,6 +92,15 @@ static void all_bytes_are_made_fit(void **state)
 			}
 }
 
+static void in_place_it_only_shrinks(void **state)
+{
+	char text[64] = "a\xc2\x9b" "31m\xe2\x80\xae\n\xff" "b";
+
+	(void)state;
+	text_clean(text);
+	assert_string_equal(text, "a?31m? ?b");
+}
+
 static void errors_say_what_was_typed_as_data(void **state)
 {
 	struct err e = { 0 };
@@ -202,6 +211,7 @@ int main(void)
 		cmocka_unit_test(nothing_in_a_line_steers_a_terminal),
 		cmocka_unit_test(no_length_cuts_a_character),
 		cmocka_unit_test(all_bytes_are_made_fit),
+		cmocka_unit_test(in_place_it_only_shrinks),
 		cmocka_unit_test(errors_say_what_was_typed_as_data),
 		cmocka_unit_test(json_of_old_journals_is_escaped),
 		cmocka_unit_test(a_reason_cannot_look_like_an_event),
