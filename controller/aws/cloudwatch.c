@@ -3,7 +3,6 @@
 #include "aws/answer.h"
 #include "aws/core.h"
 #include "aws/elb.h"
-#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -273,7 +272,6 @@ static int read_state(const char *name, enum cw_state *out, struct err *e)
 			return 0;
 		}
 	err_set(e, ERR_UNSURE, "CloudWatch answered with an alarm state we do not know: \"%.40s\"", name);
-	text_clean(e->msg);
 	return -1;
 }
 

@@ -3,7 +3,6 @@
 #include "aws/core.h"
 #include "aws/cred_sources.h"
 #include "base/file.h"
-#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,7 +85,6 @@ static int fetch(struct cred_chain *c, const char *url, const char *token, struc
 		enum err_kind kind = res.status == 429 || res.status >= 500 ? ERR_BUSY : ERR_DENIED;
 
 		err_set(e, kind, "%s answers HTTP %d: %.200s", url, res.status, res.body);
-		text_clean(e->msg);
 		return -1;
 	}
 	return cred_read_json(res.body, res.nbody, "Token", "container endpoint", out, e);

@@ -1,6 +1,5 @@
 #include "aws/core.h"
 #include "aws/cred_sources.h"
-#include "base/text.h"
 
 #include <string.h>
 
@@ -17,7 +16,6 @@ static int check(const json_t *j, const char *id, const char *secret, const char
 		err_set(e, ERR_DENIED, "%s answers without AccessKeyId or SecretAccessKey", source);
 	else
 		return 0;
-	text_clean(e->msg);
 	return -1;
 }
 

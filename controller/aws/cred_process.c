@@ -3,7 +3,6 @@
 #include "aws/core.h"
 #include "aws/cred_sources.h"
 #include "base/proc.h"
-#include "base/text.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -72,7 +71,6 @@ static int explain(const struct proc_result *r, const char *program, const char 
 			program, OUTPUT_MAX);
 	else
 		return 0;
-	text_clean(e->msg);
 	return -1;
 }
 

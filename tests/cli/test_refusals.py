@@ -17,6 +17,25 @@ class Usage(Case):
     def test_unknown_command(self):
         self.expect(2, self.run_it('rollbak'), 'no command "rollbak"')
 
+    ODD = re.compile('[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]')
+
+    def test_what_was_typed_is_data(self):
+        """Names, arguments and files: nothing in them steers a terminal, or makes a line of its own or none at all."""
+        bad = 'x\x1b[2J\n10:00:00 promoted    PROMOTED\x9b31m\u202e'
+        self.world()
+        for args in ([bad], ['check', bad], ['start', bad], ['status', bad], ['list', f'--{bad}'], ['list', '-o', bad], ['list', bad],
+                     ['list', '--state', bad + '/x/y']):
+            said = self.run_it(*args)
+            self.assertNotRegex(said.text, self.ODD)
+            self.assertNotIn('\n10:00:00', said.text)
+        self.env['CUTOVER_ACTOR'] = bad + 'ä' * 60
+        self.expect(5, self.run_it('start', self.plan(LOOK, shift(25), ALL, watch={'alarms': ['none']})))
+        self.assertTrue(all(json.loads(line)['actor'] for line in self.run_it('events', '-o', 'json').out.splitlines()))
+        for args in (['events'], ['events', '-o', 'json'], ['report'], ['report', '-o', 'json'], ['status'], ['list'], ['watch']):
+            said = self.run_it(*args)
+            self.assertNotRegex(said.text, self.ODD)
+            self.assertNotIn('\n10:00:00', said.text)
+
     def test_every_command_has_help(self):
         overview = self.expect(0, self.run_it('--help')).out
         for name in COMMANDS:

@@ -495,7 +495,7 @@ static void containers_that_refuse(void **state)
 	fails(ERR_DENIED, "line break");
 	unsetenv("AWS_CONTAINER_AUTHORIZATION_TOKEN");
 	wire_add(&w, (struct wire_reply){ .status = 404, .body = "no \x1b[31m role" });
-	fails(ERR_DENIED, "answers HTTP 404: no ?[31m role");
+	fails(ERR_DENIED, "answers HTTP 404: no �[31m role");
 	wire_add(&w, (struct wire_reply){ .status = 500, .body = "" });
 	fails(ERR_BUSY, "HTTP 500");
 	wire_add(&w, (struct wire_reply){ .status = 200, .body = "<html>" });
