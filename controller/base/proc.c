@@ -8,9 +8,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,8 +25,9 @@ struct stream {
 };
 
 struct proc {
-	pid_t pid;
+	pid_t pid; /* of the guard */
 	int pidfd; /* -1: the kernel has none */
+	int life;  /* the guard sees it closed, by us or with us */
 	struct stream out, errs;
 };
 
@@ -69,30 +71,126 @@ static int stdin_of(const char *in, struct err *e)
 	return handed_over(&fd);
 }
 
-/* posix_spawn tells us when exec fails, which fork would have to send through a pipe. */
-static int spawn(pid_t *pid, const int fd[3], const char *const *argv, const char *const *envp)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int rc;
+/* --- the guard: a process between us and the program ------------------------------------
+ * We may be killed, and then nobody would end the program, nor what it has
+ * started: PR_SET_PDEATHSIG reaches one process, and not a group. So somebody
+ * lives as long as the program, in a group of his own, and ends its group when
+ * it has ended or when we have. Between fork and exec only what is safe in a
+ * signal's handler is called: other threads may hold any lock. */
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
+struct birth {
+	const char *const *argv, *const *envp;
+	int fd[3];  /* the program's */
+	int life;   /* end of file: we have ended, or want it ended */
+	int failed; /* an errno goes there; closed when the program runs */
+};
+
+/* Where a program's files go, whatever numbers they have with us; the end for its
+ * errno stays, above them. */
+static int hand_over(const struct birth *b)
+{
+	int failed = fcntl(b->failed, F_DUPFD_CLOEXEC, 3), fd[3];
+
 	for (int i = 0; i < 3; i++)
-		posix_spawn_file_actions_adddup2(&files, fd[i], i);
-	posix_spawn_file_actions_addclosefrom_np(&files, 3);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-				 POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawnp(pid, argv[0], &files, &attr, (char *const *)argv, (char *const *)envp);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return rc;
+		fd[i] = fcntl(b->fd[i], F_DUPFD, 3);
+	for (int i = 0; i < 3; i++)
+		dup2(fd[i], i);
+	close_range(3, (unsigned)failed - 1, 0);
+	close_range((unsigned)failed + 1, ~0U, 0);
+	return failed;
+}
+
+static void become_program(const struct birth *b, pid_t guard)
+{
+	int failed = hand_over(b);
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* should somebody kill the guard */
+	if (getppid() != guard)
+		_exit(127);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execvpe(b->argv[0], (char *const *)b->argv, (char *const *)b->envp);
+	(void)!write(failed, &errno, sizeof errno);
+	_exit(127);
+}
+
+/* Looks without reaping: until it is reaped its process group id stays ours to kill. */
+static bool has_ended(pid_t pid)
+{
+	siginfo_t i = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)pid, &i, WEXITED | WNOHANG | WNOWAIT) || i.si_pid == pid;
+}
+
+static int reap(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* All signals are blocked: only SIGKILL ends it, and then PDEATHSIG the program. */
+static void stand_guard(pid_t program)
+{
+	struct pollfd f[2] = { { .fd = 0, .events = POLLIN }, { .fd = pidfd_open(program, 0), .events = POLLIN } };
+
+	while (!has_ended(program) && !f[0].revents)
+		poll(f, 2, f[1].fd < 0 ? LOOK_MS : -1);
+	kill(-program, SIGKILL);
+	_exit(reap(program));
+}
+
+static void become_guard(const struct birth *b)
+{
+	pid_t guard = getpid(), program;
+
+	setpgid(0, 0);
+	signal(SIGCHLD, SIG_DFL);
+	program = _Fork();
+	if (!program)
+		become_program(b, guard);
+	if (program < 0) {
+		(void)!write(b->failed, &errno, sizeof errno);
+		_exit(127);
+	}
+	setpgid(program, program);
+	dup2(b->life, 0);
+	close_range(1, ~0U, 0); /* none of the program's ends, none of ours */
+	stand_guard(program);
+}
+
+/* 0, or why it could not be started. */
+static int spawn(pid_t *pid, struct birth *b)
+{
+	autofd int told = -1, failed = -1;
+	sigset_t all, before;
+	int ends[2], why = 0;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return errno;
+	told = ends[0];
+	b->failed = failed = ends[1];
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	*pid = _Fork();
+	if (!*pid)
+		become_guard(b);
+	why = *pid < 0 ? errno : 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	close_fd(&failed);
+	if (why)
+		return why;
+	while (read(told, &why, sizeof why) < 0 && errno == EINTR)
+		;
+	if (why)
+		reap(*pid);
+	return why;
 }
 
 /* The reading end goes to s, the other is returned; -1 when there is no pipe. */
@@ -113,25 +211,37 @@ static void proc_free(struct proc *p)
 	close_fd(&p->out.fd);
 	close_fd(&p->errs.fd);
 	close_fd(&p->pidfd);
+	close_fd(&p->life);
 	buf_free(&p->out.text);
 	buf_free(&p->errs.text);
 	free(p);
+}
+
+static int life_line(struct proc *p)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -1;
+	p->life = ends[1];
+	return ends[0];
 }
 
 static int start(const char *const *argv, const char *const *envp, const char *in, size_t cap,
 		 bool apart, struct proc **out, struct err *e)
 {
 	struct proc *p = xmalloc(sizeof *p);
-	autofd int from = stdin_of(in, e), to = -1, errs = -1;
+	autofd int from = stdin_of(in, e), to = -1, errs = -1, life = -1;
 	int rc;
 
-	*p = (struct proc){ .pidfd = -1, .out.fd = -1, .errs.fd = -1 };
+	*p = (struct proc){ .pidfd = -1, .life = -1, .out.fd = -1, .errs.fd = -1 };
 	if (from < 0)
 		return proc_free(p), -1;
 	to = pipe_into(&p->out, cap);
 	errs = apart ? pipe_into(&p->errs, cap) : -1;
-	rc = to < 0 || (apart && errs < 0) ? errno :
-	     spawn(&p->pid, (int[]){ from, to, apart ? errs : to }, argv, envp);
+	life = life_line(p);
+	rc = to < 0 || life < 0 || (apart && errs < 0) ? errno :
+	     spawn(&p->pid, &(struct birth){ argv, envp, { from, to, apart ? errs : to }, life, -1 });
 	if (rc) {
 		proc_free(p);
 		err_set(e, kind_of(rc), "cannot run %s: %s", argv[0], strerror(rc));
@@ -175,20 +285,12 @@ static void collect(struct stream *s)
 	}
 }
 
-/* Looks without reaping: until it is reaped its process group id stays ours to kill. */
-static bool has_ended(const struct proc *p)
-{
-	siginfo_t i = { .si_pid = 0 };
-
-	return waitid(P_PID, (id_t)p->pid, &i, WEXITED | WNOHANG | WNOWAIT) || i.si_pid == p->pid;
-}
-
 bool proc_poll(struct proc *p, int64_t wait_ms)
 {
 	int64_t until = clock_mono(&clock_real) + wait_ms;
 
 	for (;;) {
-		bool ended = has_ended(p);
+		bool ended = has_ended(p->pid);
 		int64_t left = until - clock_mono(&clock_real);
 		struct pollfd f[3];
 
@@ -205,21 +307,12 @@ bool proc_poll(struct proc *p, int64_t wait_ms)
 	}
 }
 
-static int reap(pid_t pid)
-{
-	int status = 0;
-
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 void proc_end(struct proc *p, struct proc_result *r)
 {
-	bool ended = has_ended(p);
+	bool ended = has_ended(p->pid);
 	int status;
 
-	kill(-p->pid, SIGKILL);
+	close_fd(&p->life);
 	status = reap(p->pid);
 	collect(&p->out);
 	collect(&p->errs);

@@ -1,8 +1,9 @@
 /* proc.h - runs another program: no shell, a clean environment, a time limit.
  *
  * The child leads its own process group, and the whole group is killed when
- * the time is over or the leader has ended: nothing it started outlives it,
- * unless it went and made a session of its own.
+ * the time is over, when the leader has ended, and when this process has ended,
+ * however that came: nothing it started outlives it. What remains is only what
+ * went and made a process group or a session of its own (setsid, a daemon).
  * stdout and stderr come together. It gets no file of ours but those three.
  * Time here is real time, also under a simulated clock: the program is real. */
 #ifndef CUTOVER_BASE_PROC_H

@@ -12,10 +12,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *const clean[] = { "PATH=/usr/bin:/bin", "GREETING=hello", NULL };
@@ -234,6 +236,96 @@ static void it_can_be_watched_in_pieces(void **state)
 	proc_result_free(&r);
 }
 
+static void wait_for_line(const char *path, char line[64])
+{
+	for (int i = 0; i < 1000 && !strchr(line, '\n'); i++) {
+		FILE *file = fopen(path, "r");
+
+		if (file && !fgets(line, 64, file))
+			line[0] = '\0';
+		if (file)
+			fclose(file);
+		usleep(10000);
+	}
+	assert_non_null(strchr(line, '\n'));
+}
+
+/* A controller that was killed left its hook alone, and the next one began another beside it. */
+static void what_runs_ends_with_us_however_we_end(void **state)
+{
+	static const int how[] = { SIGKILL, SIGTERM, 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(how); i++) {
+		char path[] = "/tmp/test_proc.XXXXXX", line[64] = "";
+		int fd = mkstemp(path), leader = 0, child = 0;
+		autofree char *script = xasprintf("trap '' TERM HUP; sleep 1000 & echo $$ $! >%s; wait", path);
+		pid_t us;
+
+		close(fd);
+		us = fork();
+		if (!us) {
+			struct err e = { 0 };
+			struct proc *p;
+
+			if (proc_start((const char *const[]){ "/bin/sh", "-c", script, NULL }, clean, NULL, 64, &p, &e))
+				_exit(1);
+			wait_for_line(path, line);
+			if (!how[i])
+				_exit(0);
+			pause();
+		}
+		wait_for_line(path, line);
+		assert_int_equal(sscanf(line, "%d %d", &leader, &child), 2);
+		if (how[i])
+			kill(us, how[i]);
+		waitpid(us, NULL, 0);
+		assert_true(is_gone(leader));
+		assert_true(is_gone(child));
+		unlink(path);
+	}
+}
+
+static void *start_in_a_thread(void *p)
+{
+	struct err e = { 0 };
+
+	assert_int_equal(proc_start((const char *const[]){ "/bin/sh", "-c", "sleep 0.3; echo lives", NULL }, clean, NULL, 64, p, &e), 0);
+	return NULL;
+}
+
+/* The kernel's own signal for a parent's death is for the thread that was the parent. */
+static void what_a_thread_starts_outlives_the_thread(void **state)
+{
+	autoproc struct proc_result r = { 0 };
+	struct proc *p = NULL;
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(pthread_create(&t, NULL, start_in_a_thread, &p), 0);
+	pthread_join(t, NULL);
+	assert_true(proc_poll(p, 20000));
+	proc_end(p, &r);
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.out, "lives\n");
+}
+
+/* Nobody is left who would keep a terminal, a lock or a port. */
+static void the_guard_ends_with_the_program(void **state)
+{
+	autofree char *path = xasprintf("/proc/self/task/%d/children", getpid());
+	autoproc struct proc_result r = { 0 };
+	char text[64] = "";
+	FILE *f;
+
+	(void)state;
+	sh("true", NULL, 10000, 100, &r);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_null(fgets(text, sizeof text, f));
+	fclose(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +343,9 @@ int main(void)
 		cmocka_unit_test(our_files_stay_ours),
 		cmocka_unit_test(ignored_signals_work_again_in_the_program),
 		cmocka_unit_test(it_can_be_watched_in_pieces),
+		cmocka_unit_test(what_runs_ends_with_us_however_we_end),
+		cmocka_unit_test(what_a_thread_starts_outlives_the_thread),
+		cmocka_unit_test(the_guard_ends_with_the_program),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
