@@ -2,7 +2,9 @@
  * docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html */
 #include "aws/core.h"
 #include "aws/cred_sources.h"
+#include "base/buf.h"
 #include "base/file.h"
+#include "net/url.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +31,7 @@ static int check_full(const char *url, struct err *e)
 	bool plain = !strncasecmp(url, "http://", 7), six;
 	char host[256];
 	const char *p = url + 7;
+	autofree char *shown = url_hide_logins(url);
 
 	if (!strncasecmp(url, "https://", 8))
 		return 0;
@@ -38,7 +41,7 @@ static int check_full(const char *url, struct err *e)
 	if (plain && !strpbrk(url, "@ \\\r\n\t") && is_agent(host))
 		return 0;
 	return err_set(e, ERR_DENIED, "AWS_CONTAINER_CREDENTIALS_FULL_URI \"%.120s\" is neither https nor "
-		       "an address of this machine or of the ECS or EKS agent", url);
+		       "an address of this machine or of the ECS or EKS agent", shown);
 }
 
 static int url_of(const char *relative, const char *full, char **out, struct err *e)
@@ -82,9 +85,10 @@ static int fetch(struct cred_chain *c, const char *url, const char *token, struc
 		}, &res, e))
 		return -1;
 	if (res.status != 200) {
+		autofree char *shown = url_hide_logins(url);
 		enum err_kind kind = res.status == 429 || res.status >= 500 ? ERR_BUSY : ERR_DENIED;
 
-		err_set(e, kind, "%s answers HTTP %d: %.200s", url, res.status, res.body);
+		err_set(e, kind, "%s answers HTTP %d: %.200s", shown, res.status, res.body);
 		return -1;
 	}
 	return cred_read_json(res.body, res.nbody, "Token", "container endpoint", out, e);

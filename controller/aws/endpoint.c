@@ -2,6 +2,9 @@
  * docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html */
 #include "aws/core.h"
 
+#include "base/buf.h"
+#include "net/url.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,7 +69,9 @@ static void bare_host(const char *host, char *out, size_t size)
 
 static int not_a_url(const char *url, const char *from, const char *why, struct err *e)
 {
-	return err_set(e, ERR_INPUT, "%s: \"%.120s\" cannot be an endpoint: %s", from, url, why);
+	autofree char *shown = url_hide_logins(url);
+
+	return err_set(e, ERR_INPUT, "%s: \"%.120s\" cannot be an endpoint: %s", from, shown, why);
 }
 
 int endpoint_parse(const char *url, const char *from, struct endpoint *out, struct err *e)
@@ -81,7 +86,7 @@ int endpoint_parse(const char *url, const char *from, struct endpoint *out, stru
 	n = strcspn(host, "/?#");
 	if (!n || n >= sizeof out->host || strlen(host + n) >= sizeof out->path)
 		return not_a_url(url, from, "it has no host, or is too long", e);
-	if (memchr(host, '@', n) || strpbrk(url, " ?#\\\"\r\n\t"))
+	if (strchr(host, '@') || strpbrk(url, " ?#\\\"\r\n\t"))
 		return not_a_url(url, from, "user names, queries, fragments and blanks do not belong there", e);
 	if (*host == '[' && !memchr(host, ']', n))
 		return not_a_url(url, from, "the bracket is not closed", e);

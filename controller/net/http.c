@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cancel.h"
 #include "base/err.h"
+#include "net/url.h"
 
 #include <curl/curl.h>
 #include <signal.h>
@@ -182,10 +183,19 @@ static enum err_kind kind_of(CURL *c, CURLcode rc)
 	return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL ? ERR_INPUT : ERR_NET;
 }
 
+/* Without its query, since presigned ones are secrets, and without a login. */
+static char *shown(const char *url)
+{
+	autofree char *path = xstrndup(url, strcspn(url, "?"));
+
+	return url_hide_logins(path);
+}
+
 int http_cancelled(const struct http_req *q, struct err *e)
 {
-	return err_set(e, ERR_CANCELLED, "%s %.*s: given up, since something more urgent has come", q->method,
-		       (int)strcspn(q->url, "?"), q->url);
+	autofree char *url = shown(q->url);
+
+	return err_set(e, ERR_CANCELLED, "%s %s: given up, since something more urgent has come", q->method, url);
 }
 
 static int failed(CURL *c, CURLcode rc, const struct http_req *q, const struct answer *a,
@@ -195,11 +205,11 @@ static int failed(CURL *c, CURLcode rc, const struct http_req *q, const struct a
 	const char *hint = rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE ?
 		" (AWS_CA_BUNDLE names the certificates to trust)" : "";
 
+	autofree char *url = shown(q->url), *said = url_hide_logins(why); /* curl quotes a proxy's URL */
+
 	if (rc == CURLE_ABORTED_BY_CALLBACK)
 		return http_cancelled(q, e);
-	/* the query stays out of the message: presigned ones are secrets */
-	return err_set(e, kind_of(c, rc), "%s %.*s: %s%s", q->method, (int)strcspn(q->url, "?"),
-		       q->url, why, hint);
+	return err_set(e, kind_of(c, rc), "%s %s: %s%s", q->method, url, said, hint);
 }
 
 static void fill(CURL *c, struct answer *got, struct http_res *a)

@@ -523,6 +523,9 @@ static const struct {
 	{ "AWS_ENDPOINT_URL", "https://[::1", "x-1", NULL },
 	{ "AWS_ENDPOINT_URL", "https://a b", "x-1", NULL },
 	{ "AWS_ENDPOINT_URL", "https://user:pw@a.example", "x-1", NULL },
+	{ "AWS_ENDPOINT_URL", "user:pw@a.example", "x-1", NULL },
+	{ "AWS_ENDPOINT_URL", "https:/user:pw@a.example", "x-1", NULL },
+	{ "AWS_ENDPOINT_URL", "https://user:pw/1@a.example", "x-1", NULL },
 };
 
 static void endpoints_by_region_and_environment(void **state)
@@ -544,6 +547,7 @@ static void endpoints_by_region_and_environment(void **state)
 			assert_string_equal(at.base, endpoints[i].want);
 		else
 			assert_int_equal(e.kind, ERR_INPUT);
+		assert_null(strstr(e.msg, ":pw")); /* it is journalled */
 	}
 }
 

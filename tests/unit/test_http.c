@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "net/http.h"
+#include "net/url.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -531,6 +532,60 @@ static void a_bad_ca_bundle_is_named(void **state)
 	http_curl_free(c);
 }
 
+static void logins_in_urls_are_hidden(void **state)
+{
+	static const struct { const char *text, *want; } rows[] = {
+		{ "GET https://user:geheim@host.example/x", "GET https://***@host.example/x" },
+		{ "https://geheim@host.example/", "https://***@host.example/" },
+		{ "in 'http://u:ge/he im@host:80' and", "in 'http://***@host:80' and" },
+		{ "Unsupported proxy syntax in 'u:geheim@host:8x'", "Unsupported proxy syntax in '***@host:8x'" },
+		{ "\"https:/u:geheim@host\"", "\"***@host\"" },
+		{ "https://a:geheim@one/ https://b:geheim@two/", "https://***@one/ https://***@two/" },
+		{ "https://host:8080/@page and [::1]:80", "https://host:8080/@page and [::1]:80" },
+		{ "https://[::1]:80/@page", "https://[::1]:80/@page" },
+		{ "somebody@example.org and user@host:3306", "somebody@example.org and user@host:3306" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		autofree char *shown = url_hide_logins(rows[i].text);
+
+		assert_string_equal(shown, rows[i].want);
+	}
+}
+
+/* curl quotes what it cannot read: the proxy's password stood in the journal. */
+static void a_password_in_a_url_is_never_said(void **state)
+{
+	static const char *const proxies[] = {
+		"http://user:geheim@127.0.0.1:99999", "http://user:geheim@[::1", "htp://user:geheim@127.0.0.1:1", "user:geheim@127.0.0.1:x",
+		"http://user:geheim@127.0.0.1:1",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(proxies); i++) {
+		autores struct http_res a = { 0 };
+		struct err e;
+
+		setenv("http_proxy", proxies[i], 1);
+		if (!ask((struct http_req){ 0 }, "/", &a, &e))
+			fail_msg("%s is no proxy", proxies[i]);
+		unsetenv("http_proxy");
+		if (strstr(e.msg, "geheim"))
+			fail_msg("%s", e.msg);
+	}
+	for (int i = 0; i < 2; i++) {
+		autores struct http_res a = { 0 };
+		struct err e = { 0 };
+
+		http_curl_send(curl, &(struct http_req){ .method = "GET", .url = i ? "http://user:geheim@127.0.0.1:1/" :
+			"http://user:geheim@127.0.0.1:x/" }, &a, &e);
+		assert_non_null(strstr(e.msg, "***@127.0.0.1"));
+		assert_null(strstr(e.msg, "geheim"));
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -543,7 +598,7 @@ int main(void)
 		T(too_long_an_answer_is_unsure), T(silence_ends_at_the_time_limit), T(what_is_waited_for_can_be_given_up),
 		T(redirects_are_answers), T(connect_to_keeps_the_name), T(proxies_can_be_left_out),
 		T(connections_are_kept), T(a_write_is_never_sent_twice),
-		T(what_is_no_url_is_our_mistake), T(a_bad_ca_bundle_is_named),
+		T(what_is_no_url_is_our_mistake), T(a_bad_ca_bundle_is_named), T(logins_in_urls_are_hidden), T(a_password_in_a_url_is_never_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
