@@ -731,11 +731,69 @@ static void secrets_are_refused_wherever_they_stand(void **state)
 	step_refused(",\"// note\":\"old key: " KEY_ID ".\"", "steps[0].// note", "looks like an AWS access key id");
 	step_refused(",\"list\":[\"x\",\"secret=" SECRET "\"]", "steps[0].list[1]", "looks like an AWS secret key");
 	step_refused(",\"text\":\"-----BEGIN RSA PRIVATE KEY-----\"", "steps[0].text", "looks like a private key");
-	step_refused(",\"text\":\"https://me:pw@example.org/\"", "steps[0].text", "looks like a URL with a password");
+	step_refused(",\"text\":\"https://me:pw@example.org/\"", "steps[0].text", "looks like a URL with a login in it");
 	step_refused(",\"map\":{\"MasterUserPassword\":\"hunter2\"}", "steps[0].map.MasterUserPassword", "is a password written out");
 	setenv("CUTOVER_TEST_TEXT", KEY_ID, 1);
 	step_refused(",\"text\":\"${env:CUTOVER_TEST_TEXT}\"", "steps[0].text", "value looks like an AWS access key id");
 	unsetenv("CUTOVER_TEST_TEXT");
+}
+
+/* Tokens and passwords as hooks get them were taken without a word, and journalled. */
+static void tokens_and_passwords_in_data_and_arguments_are_refused(void **state)
+{
+	static const struct { const char *json, *path, *part; } rows[] = {
+		{ "\"text\":\"Authorization: Bearer " "a1b2c3d4e5f6g7h8\"", "steps[0].text", "looks like an access token" },
+		{ "\"text\":\"Authorization: Basic " "dXNlcjpodW50ZXIy\"", "steps[0].text", "looks like an access token" },
+		{ "\"text\":\"" "gh" "p_0123456789abcdefghijABCDEFGHIJ012345\"", "steps[0].text", "looks like an access token" },
+		{ "\"text\":\"" "gl" "pat-0123456789abcdefghij\"", "steps[0].text", "looks like an access token" },
+		{ "\"text\":\"https://hooks.slack" ".com/services/T01234567/B01234567/abcdefghijklm\"", "steps[0].text",
+		  "looks like an access token" },
+		{ "\"text\":\"https://abcdef@example.org/\"", "steps[0].text", "looks like a URL with a login" },
+		{ "\"text\":\"https://example.org/ and https://abcdef@example.org/\"", "steps[0].text", "looks like a URL with a login" },
+		{ "\"text\":\"https://example.org/?access_token=abcdef\"", "steps[0].text", "a password in an argument" },
+		{ "\"list\":[\"/bin/x\",\"--password=hunter2\"]", "steps[0].list[1]", "a password in an argument" },
+		{ "\"list\":[\"/usr/bin/env\",\"MYSQL_PWD=hunter2\"]", "steps[0].list[1]", "a password in an argument" },
+		{ "\"list\":[\"/bin/x\",\"--api-token\",\"hunter2\"]", "steps[0].list[2]", "is a password written out" },
+		{ "\"map\":{\"token\":\"hunter2\"}", "steps[0].map.token", "is a password written out" },
+		{ "\"map\":{\"secret\":\"hunter2\"}", "steps[0].map.secret", "is a password written out" },
+		{ "\"map\":{\"passwd\":\"hunter2\"}", "steps[0].map.passwd", "is a password written out" },
+		{ "\"map\":{\"DBPass\":\"hunter2\"}", "steps[0].map.DBPass", "is a password written out" },
+		{ "\"map\":{\"DbPwd\":\"hunter2\"}", "steps[0].map.DbPwd", "is a password written out" },
+		{ "\"map\":{\"MasterUserSecret\":\"hunter2-example\"}", "steps[0].map.MasterUserSecret", "is a password written out" },
+		{ "\"map\":{\"API_KEY\":\"hunter2\"}", "steps[0].map.API_KEY", "is a password written out" },
+		{ "\"map\":{\"SecretString\":\"hunter2\"}", "steps[0].map.SecretString", "is a password written out" },
+		{ "\"map\":{\"dbpassword2\":\"hunter2\"}", "steps[0].map.dbpassword2", "is a password written out" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		autofree char *json = xasprintf(",%s", rows[i].json);
+
+		step_refused(json, rows[i].path, rows[i].part);
+	}
+}
+
+/* Names, lengths and addresses of passwords are none (prowler#4893, kics#5892). */
+static void what_is_about_a_secret_is_let_pass(void **state)
+{
+	static const char *const texts[] = {
+		"the bearer of bad news: token bucket, basic authentication", "--password=${env:HOME}", "--password-file=/run/x", "--no-password",
+		"ssh://git@example.org/x", "https://example.org/@me?page=Password", "--secret=prod/wiki/db", "password=<yours>",
+	};
+	autoasked struct asked a = accepted(TOP "\"steps\":[{\"id\":\"x\",\"do\":\"all\",\"list\":[\"--secret\",\"prod/wiki/db\"],\"map\":{"
+		"\"DBPasswordParameterName\":\"/prod/wiki/db/password\",\"PasswordSecretName\":\"prod/wiki/db\",\"PasswordMinimumLength\":\"14\","
+		"\"AllowEmptyPassword\":\"no\",\"PasswordResetUrl\":\"https://wiki.example.org/reset\",\"TokenTtl\":\"300\",\"Compass\":\"north\","
+		"\"MasterUserSecret\":\"prod/wiki/db\",\"Secret\":\"{{resolve:secretsmanager:x}}\"}},"
+		"{\"id\":\"y\",\"do\":\"all\",\"list\":[\"--token\",\"<token>\",\"--force\"]}]}");
+
+	(void)state;
+	assert_int_equal(json_object_size(json_object_get(a.plan->steps[0].params, "map")), 9);
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		autofree char *json = xasprintf(TOP "\"steps\":[{\"id\":\"x\",\"do\":\"all\",\"text\":\"%s\"}]}", texts[i]);
+		autoasked struct asked one = accepted(json);
+
+		assert_non_null(one.plan);
+	}
 }
 
 static void what_only_resembles_a_secret_is_let_pass(void **state)
@@ -807,6 +865,8 @@ int main(void)
 		cmocka_unit_test(outputs_are_filled_in),
 		cmocka_unit_test(filled_in_texts_have_a_ceiling),
 		cmocka_unit_test(secrets_are_refused_wherever_they_stand),
+		cmocka_unit_test(tokens_and_passwords_in_data_and_arguments_are_refused),
+		cmocka_unit_test(what_is_about_a_secret_is_let_pass),
 		cmocka_unit_test(what_only_resembles_a_secret_is_let_pass),
 		cmocka_unit_test(files_that_cannot_be_read_say_so),
 		cmocka_unit_test(the_schema_comes_from_the_same_tables),
