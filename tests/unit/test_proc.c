@@ -213,29 +213,6 @@ static void ignored_signals_work_again_in_the_program(void **state)
 	assert_int_equal(r.status, 128 + SIGPIPE);
 }
 
-static void it_can_be_watched_in_pieces(void **state)
-{
-	struct proc_result r = { 0 };
-	struct err e = { 0 };
-	struct proc *p = NULL;
-
-	(void)state;
-	assert_int_equal(proc_start((const char *const[]){ "/bin/cat", "/dev/zero", NULL }, clean, NULL, 64, &p, &e), 0);
-	assert_false(proc_poll(p, 0));
-	assert_false(proc_poll(p, 50));
-	proc_end(p, &r);
-	assert_true(r.timed_out);
-	assert_true(r.capped);
-	proc_result_free(&r);
-	assert_int_equal(proc_start((const char *const[]){ "/bin/true", NULL }, clean, NULL, 64, &p, &e), 0);
-	assert_true(proc_poll(p, 20000));
-	assert_true(proc_poll(p, 0));
-	proc_end(p, &r);
-	assert_false(r.timed_out);
-	assert_int_equal(r.status, 0);
-	proc_result_free(&r);
-}
-
 static void wait_for_line(const char *path, char line[64])
 {
 	for (int i = 0; i < 1000 && !strchr(line, '\n'); i++) {
@@ -248,6 +225,35 @@ static void wait_for_line(const char *path, char line[64])
 		usleep(10000);
 	}
 	assert_non_null(strchr(line, '\n'));
+}
+
+static void it_can_be_watched_in_pieces(void **state)
+{
+	char path[] = "/tmp/test_proc.XXXXXX", line[64] = "";
+	int fd = mkstemp(path);
+	autofree char *script = xasprintf("head -c 100 /dev/zero; echo >%s; sleep 1000", path);
+	struct proc_result r = { 0 };
+	struct err e = { 0 };
+	struct proc *p = NULL;
+
+	(void)state;
+	close(fd);
+	assert_int_equal(proc_start((const char *const[]){ "/bin/sh", "-c", script, NULL }, clean, NULL, 64, &p, &e), 0);
+	assert_false(proc_poll(p, 0));
+	wait_for_line(path, line);
+	assert_false(proc_poll(p, 10));
+	proc_end(p, &r);
+	unlink(path);
+	assert_true(r.timed_out);
+	assert_true(r.capped);
+	proc_result_free(&r);
+	assert_int_equal(proc_start((const char *const[]){ "/bin/true", NULL }, clean, NULL, 64, &p, &e), 0);
+	assert_true(proc_poll(p, 20000));
+	assert_true(proc_poll(p, 0));
+	proc_end(p, &r);
+	assert_false(r.timed_out);
+	assert_int_equal(r.status, 0);
+	proc_result_free(&r);
 }
 
 /* A controller that was killed left its hook alone, and the next one began another beside it. */
