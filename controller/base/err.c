@@ -43,7 +43,7 @@ const char *err_kind_name(enum err_kind kind)
 		[ERR_GONE] = "gone",   [ERR_BUSY] = "busy",     [ERR_NET] = "net",
 		[ERR_UNSURE] = "unsure", [ERR_LOST] = "lost",
 		[ERR_MOVED] = "moved",   [ERR_CANCELLED] = "cancelled",   [ERR_GATE] = "gate",
-		[ERR_STORE] = "store", [ERR_BUG] = "bug",
+		[ERR_DAMAGED] = "damaged", [ERR_STORE] = "store", [ERR_BUG] = "bug",
 	};
 	return kind < sizeof names / sizeof *names ? names[kind] : "?";
 }

@@ -21,6 +21,7 @@ enum err_kind {
 	ERR_MOVED,  /* the journal has moved on, or our claim has to be renewed: read again, then act */
 	ERR_CANCELLED, /* given up by us, since something more urgent has come: it says nothing of the other side */
 	ERR_GATE,   /* a safety check said no */
+	ERR_DAMAGED, /* the journal is not the one we know: damaged, cut off, or another file in its place */
 	ERR_STORE,  /* the journal cannot be written: nothing more may be changed */
 	ERR_BUG,
 };
@@ -46,6 +47,7 @@ static inline bool err_retryable(const struct err *e)
 /* Of the journal, the lease or an order, not of the world: the tick ends, and nothing has failed. */
 static inline bool err_ends_tick(const struct err *e)
 {
-	return e->kind == ERR_LOST || e->kind == ERR_MOVED || e->kind == ERR_CANCELLED || e->kind == ERR_STORE;
+	return e->kind == ERR_LOST || e->kind == ERR_MOVED || e->kind == ERR_CANCELLED || e->kind == ERR_STORE ||
+	       e->kind == ERR_DAMAGED;
 }
 #endif

@@ -73,6 +73,14 @@ int file_write(const char *path, const char *text, size_t n, struct err *e)
 	return 0;
 }
 
+/* 0700 whatever the umask; one that is there stays as it is. */
+static int file_mkdir(const char *p, struct err *e)
+{
+	if (!mkdir(p, 0700))
+		return chmod(p, 0700) ? io_err(e, "make folder", p) : 0;
+	return errno == EEXIST ? 0 : io_err(e, "make folder", p);
+}
+
 int file_mkdirs(const char *path, struct err *e)
 {
 	autofree char *p = xstrdup(path);
@@ -81,11 +89,9 @@ int file_mkdirs(const char *path, struct err *e)
 		if (*q != '/')
 			continue;
 		*q = '\0';
-		if (mkdir(p, 0700) && errno != EEXIST)
-			return io_err(e, "make folder", p);
+		if (file_mkdir(p, e))
+			return -1;
 		*q = '/';
 	}
-	if (mkdir(p, 0700) && errno != EEXIST)
-		return io_err(e, "make folder", p);
-	return 0;
+	return file_mkdir(p, e);
 }

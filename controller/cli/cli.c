@@ -300,13 +300,25 @@ char *cli_state_path(const struct cli *c)
 	return xasprintf("%s/.local/state/cutover/journal.db", home && *home ? home : "/root");
 }
 
+static int cli_check_path(const char *path, struct err *e)
+{
+	if (!*path || *path == ':') /* SQLite's own: gone with the process, and nobody could resume the run */
+		return err_set(e, ERR_INPUT, "the journal must be a file, and --state names \"%.100s\"", path);
+	return 0;
+}
+
 int cli_store(const struct cli *c, struct store **out, struct err *e)
+{
+	autofree char *path = cli_state_path(c);
+
+	return cli_check_path(path, e) ? -1 : store_open_existing(path, out, e);
+}
+
+int cli_store_made(const struct cli *c, struct store **out, struct err *e)
 {
 	autofree char *path = cli_state_path(c), *dir = xstrdup(path);
 
-	if (!*path || *path == ':') /* SQLite's own: gone with the process, and nobody could resume the run */
-		return err_set(e, ERR_INPUT, "the journal must be a file, and --state names \"%.100s\"", path);
-	if (file_mkdirs(dirname(dir), e))
+	if (cli_check_path(path, e) || file_mkdirs(dirname(dir), e))
 		return -1;
 	return store_open(path, out, e);
 }

@@ -62,8 +62,10 @@ int cli_usage(const struct cli *c, const char *fmt, ...) __attribute__((format(p
 char *cli_state_path(const struct cli *c); /* the journal's file; caller frees */
 /* Prints a document on one line and gives it back to whom it belongs: nobody. */
 void cli_print_json(json_t *doc);
-/* Opens the journal; folders are made. */
+/* Opens the journal that is there; who only looks, or orders, makes none. ERR_GONE: there are no runs. */
 int cli_store(const struct cli *c, struct store **out, struct err *e);
+/* Makes it when it is not there, and its folders. */
+int cli_store_made(const struct cli *c, struct store **out, struct err *e);
 /* The run that RUN names (a prefix is enough; none: the newest). Caller frees. */
 int cli_run(const struct cli *c, struct store *s, char **id, struct err *e);
 /* "name@host", or $CUTOVER_ACTOR. */

@@ -41,7 +41,7 @@ static void journal(const struct cli *c)
 	autostore struct store *s = NULL;
 	struct err e = { 0 };
 
-	if (cli_store(c, &s, &e) || store_beat(s, "doctor", "doctor", &e))
+	if (cli_store_made(c, &s, &e) || store_beat(s, "doctor", "doctor", &e))
 		tell(false, "journal", e.msg);
 	else
 		tell(true, "journal", store_watch_fd(s) >= 0 ? "can be written; orders wake the driver at once" :

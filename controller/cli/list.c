@@ -46,15 +46,17 @@ static int run(struct cli *c)
 	struct listing l = { .cli = c, .rows = rows };
 	struct err e = { 0 };
 
-	if (cli_store(c, &s, &e))
+	if (cli_store(c, &s, &e) && e.kind != ERR_GONE)
 		return cli_fail(&e);
 	l.store = s;
-	if (store_runs(s, add_run, &l, &e))
+	if (s && store_runs(s, add_run, &l, &e))
 		return cli_fail(&e);
 	if (c->json) {
 		autofree char *text = json_flat(rows);
 
 		puts(text);
+	} else if (!s) {
+		puts(e.msg);
 	} else {
 		print_rows(rows);
 	}

@@ -35,7 +35,7 @@ static int begin(const struct cli *c, const struct plan *plan, char id[96], stru
 	char actor[96];
 
 	cli_actor(actor, sizeof actor);
-	return cli_store(c, &s, e) || engine_start(s, plan, &clock_real, actor, id, e) ? -1 : 0;
+	return cli_store_made(c, &s, e) || engine_start(s, plan, &clock_real, actor, id, e) ? -1 : 0;
 }
 
 /* SQLite must not cross a fork: the journal is opened by the process that drives. */

@@ -492,13 +492,14 @@ static int fold_event(void *ctx, const struct event *ev)
 	if (l->rc)
 		return 1;
 	l->run->seq = ev->seq;
+	copy(l->run->hash, sizeof l->run->hash, ev->hash);
 	l->run->changed = ev->at;
 	return 0;
 }
 
 static int read_on(struct loading *l, struct store *s)
 {
-	if (store_read(s, l->run->id, l->run->seq, fold_event, l, l->e))
+	if (store_follow(s, l->run->id, l->run->seq, l->run->hash, fold_event, l, l->e))
 		return -1;
 	return l->rc;
 }

@@ -44,7 +44,9 @@ struct run_traffic {
 
 struct run {
 	char id[96];
-	int64_t seq, started, changed;      /* wall ms: first event, newest event */
+	int64_t seq;                        /* newest line that is folded */
+	char hash[65];                      /* and its hash: the journal must still have it */
+	int64_t started, changed;           /* wall ms: first event, newest event */
 	struct plan *plan;
 	enum run_state state;
 	bool paused;

@@ -123,28 +123,9 @@ enum step_answer step_asked(const struct step_run *r, char *who, size_t size)
 
 /* --- other runs on the same rule ------------------------------------------------- */
 
-struct rivals {
-	struct engine *en;
-	char *out;
-	size_t size;
-	struct {
-		char id[96];
-	} seen[64];
-	size_t n;
-};
-
-static int collect_run(void *ctx, const struct event *ev)
-{
-	struct rivals *v = ctx;
-
-	if (strcmp(ev->run, v->en->run->id))
-		snprintf(v->seen[v->n++].id, sizeof v->seen->id, "%s", ev->run);
-	return v->n == COUNT(v->seen);
-}
-
 struct ending {
 	char kind[16];
-	bool same_rule;
+	bool readable, same_rule;
 	const char *rule;
 };
 
@@ -155,8 +136,10 @@ static int see_ending(void *ctx, const struct event *ev)
 
 	if (ev->seq == 1) {
 		autojson json_t *body = json_loads(ev->body, 0, NULL);
+		const char *rule = json_str(body, "rule", NULL);
 
-		x->same_rule = !strcmp(json_str(body, "rule", ""), x->rule);
+		x->readable = rule && !strcmp(ev->kind, "start");
+		x->same_rule = x->readable && !strcmp(rule, x->rule);
 	}
 	for (size_t i = 0; i < COUNT(ends); i++)
 		if (!strcmp(ev->kind, ends[i]))
@@ -169,22 +152,38 @@ static bool is_under_way(const struct ending *x)
 	return x->same_rule && (!x->kind[0] || !strcmp(x->kind, "back") || !strcmp(x->kind, "attempt"));
 }
 
+struct rivals {
+	const struct step_run *r;
+	char *out;
+	size_t size;
+	int rc;
+	struct err *e;
+};
+
+/* A run that cannot be read may be under way on this rule. */
+static int see_rival(void *ctx, const struct event *ev)
+{
+	struct rivals *v = ctx;
+	struct ending x = { .rule = v->r->plan->rule };
+
+	if (!strcmp(ev->run, v->r->run))
+		return 0;
+	if (store_read(v->r->engine->store, ev->run, 0, see_ending, &x, v->e))
+		return v->rc = -1;
+	if (!x.readable)
+		return v->rc = err_set(v->e, ERR_GATE, "line 1 of run %s in this journal cannot be read: whether it is under way on this rule is not known",
+				       ev->run);
+	if (is_under_way(&x))
+		snprintf(v->out, v->size, "%s", ev->run);
+	return v->out[0] != '\0';
+}
+
 int step_rivals(struct step_run *r, char *out, size_t size, struct err *e)
 {
-	struct rivals v = { .en = r->engine, .out = out, .size = size };
+	struct rivals v = { .r = r, .out = out, .size = size, .e = e };
 
 	out[0] = '\0';
-	if (store_runs(r->engine->store, collect_run, &v, e))
-		return -1;
-	for (size_t i = 0; i < v.n && !out[0]; i++) {
-		struct ending x = { .rule = r->plan->rule };
-
-		if (store_read(r->engine->store, v.seen[i].id, 0, see_ending, &x, e))
-			return -1;
-		if (is_under_way(&x))
-			snprintf(out, size, "%s", v.seen[i].id);
-	}
-	return 0;
+	return store_runs(r->engine->store, see_rival, &v, e) ? -1 : v.rc;
 }
 
 /* --- opening and closing ------------------------------------------------------------ */

@@ -1,95 +1,139 @@
-/* store/sqlite.c - journals in one SQLite file.
+/* store/sqlite.c - journals in one SQLite file: opening it, and what went wrong.
  *
  * Rollback journal, not WAL: SQLite 3.7.0 to 3.51.2 can lose commits when a
  * checkpoint and a write meet in WAL mode (sqlite.org/wal.html#walresetbug),
  * and Debian 12 ships 3.40. synchronous=EXTRA also syncs the folder, so that a
  * line that was said to be written is there after a power cut. */
-#include "store/store.h"
+#include "store/sqlite.h"
 
 #include "base/buf.h"
 #include "base/err.h"
 
-#include <openssl/evp.h>
-#include <pthread.h>
-#include <sqlite3.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define APPLICATION_ID 0x63757431 /* "cut1" */
-#define COLUMNS "run, seq, at, actor, kind, step, body, prev, hash"
+#define FILE_FORMAT    1          /* user_version: the tables; what the lines mean, each run says itself */
+#define PATIENCE_MS    5000       /* with a lock of somebody else's */
 
-struct store {
-	sqlite3 *db;
-	int watch;
-	pthread_mutex_t lock; /* one operation at a time; recursive: who reads may append */
-};
+void store_unlock(pthread_mutex_t **lock) { pthread_mutex_unlock(*lock); }
 
-static void store_unlock(pthread_mutex_t **lock) { pthread_mutex_unlock(*lock); }
-/* Held until the function ends. */
-#define STORE_LOCKED(s) \
-	__attribute__((cleanup(store_unlock))) pthread_mutex_t *locked = &(s)->lock; \
-	pthread_mutex_lock(locked)
-
-static void stmt_free(sqlite3_stmt **st) { sqlite3_finalize(*st); }
-#define autostmt __attribute__((cleanup(stmt_free)))
-
-static enum err_kind kind_of(int rc)
+const char *store_path(const struct store *s)
 {
+	const char *path = sqlite3_db_filename(s->db, "main");
+
+	return path ? path : "";
+}
+
+/* --- what went wrong --------------------------------------------------------- */
+
+/* SQLITE_ERROR: a table that was there is not. */
+static enum err_kind sqlite_kind(int rc)
+{
+	if (rc == SQLITE_READONLY_DBMOVED)
+		return ERR_DAMAGED;
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return ERR_BUSY;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return ERR_INPUT;
+	case SQLITE_ERROR:
+		return ERR_DAMAGED;
 	default:
 		return ERR_STORE;
 	}
 }
 
-/* What a person can do about it. */
-static const char *hint_of(int rc)
+static const char *sqlite_errno_hint(int number)
 {
-	if (rc == SQLITE_READONLY_DBMOVED)
-		return "; the file was moved or removed: nothing is sent to AWS until it is back";
-	switch (rc & 0xff) {
-	case SQLITE_FULL:
-	case SQLITE_IOERR:
-		return "; nothing is sent to AWS until it can be written: make room on its disk";
-	case SQLITE_READONLY:
-		return "; nothing is sent to AWS until it can be written";
+	switch (number) {
+	case ENOSPC:
+	case EDQUOT:
+	case 0:
+		return ": make room on its disk";
+	case EPERM:
+		return ": the system forbids it (Operation not permitted): is it immutable? see `lsattr`";
+	case EROFS:
+		return ": its disk is mounted read-only";
+	case EACCES:
+		return ": this user may not (Permission denied)";
 	default:
-		return "";
+		return ": its disk reports an error";
 	}
 }
 
-static int sql_err(struct store *s, const char *doing, struct err *e)
+/* What a person can do about it. */
+static void sqlite_hint(struct store *s, int rc, char *out, size_t size)
+{
+	static const char until[] = "; nothing is sent to AWS until it can be written";
+
+	out[0] = '\0';
+	if (rc == SQLITE_READONLY_DBMOVED)
+		snprintf(out, size, "; the file was moved or removed: nothing is sent to AWS until it is back");
+	else if ((rc & 0xff) == SQLITE_FULL)
+		snprintf(out, size, "%s: make room on its disk", until);
+	else if ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN)
+		snprintf(out, size, "%s%s", until, sqlite_errno_hint(sqlite3_system_errno(s->db)));
+	else if ((rc & 0xff) == SQLITE_READONLY)
+		snprintf(out, size, "%s", until);
+	else if ((rc & 0xff) == SQLITE_BUSY)
+		snprintf(out, size, ": another program holds its lock; `fuser -v %.200s` names it", store_path(s));
+}
+
+int store_sql_err(struct store *s, const char *doing, struct err *e)
 {
 	int rc = sqlite3_extended_errcode(s->db);
+	char hint[320];
 
-	return err_set(e, kind_of(rc), "cannot %s the journal %s: %s%s", doing,
-		       sqlite3_db_filename(s->db, "main"), sqlite3_errmsg(s->db), hint_of(rc));
+	sqlite_hint(s, rc, hint, sizeof hint);
+	return err_set(e, sqlite_kind(rc), "cannot %s the journal %s: %s%s", doing, store_path(s), sqlite3_errmsg(s->db), hint);
 }
 
-static int exec(struct store *s, const char *sql, struct err *e)
+int store_exec(struct store *s, const char *sql, struct err *e)
 {
-	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) ? sql_err(s, "use", e) : 0;
+	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) ? store_sql_err(s, "use", e) : 0;
 }
 
-static int check_format(struct store *s, struct err *e)
+char *store_column(sqlite3_stmt *st, int i)
+{
+	const char *p = (const char *)sqlite3_column_text(st, i);
+
+	return (char *)(p ? p : "");
+}
+
+/* --- opening ------------------------------------------------------------------- */
+
+static int sqlite_pragma(struct store *s, const char *sql, int *value, struct err *e)
 {
 	autostmt sqlite3_stmt *st = NULL;
-	int id = 0;
 
-	if (sqlite3_prepare_v2(s->db, "PRAGMA application_id", -1, &st, NULL))
-		return sql_err(s, "read", e);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		id = sqlite3_column_int(st, 0);
+	*value = 0;
+	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) || sqlite3_step(st) != SQLITE_ROW)
+		return store_sql_err(s, "read", e);
+	*value = sqlite3_column_int(st, 0);
+	return 0;
+}
+
+static int sqlite_check_format(struct store *s, struct err *e)
+{
+	int id, format;
+
+	if (sqlite_pragma(s, "PRAGMA application_id", &id, e) || sqlite_pragma(s, "PRAGMA user_version", &format, e)) {
+		if (e->kind == ERR_DAMAGED) /* it never was ours */
+			e->kind = ERR_INPUT;
+		return -1;
+	}
 	if (id && id != APPLICATION_ID)
-		return err_set(e, ERR_INPUT, "%s is a database of another program: name another file with --state",
-			       sqlite3_db_filename(s->db, "main"));
+		return err_set(e, ERR_INPUT, "%s is a database of another program: name another file with --state", store_path(s));
+	if (id && format > FILE_FORMAT)
+		return err_set(e, ERR_GATE, "%s is a journal of a newer cutover (file format %d; this one knows %d): use that program",
+			       store_path(s), format, FILE_FORMAT);
 	return 0;
 }
 
@@ -105,45 +149,105 @@ static const char schema[] =
 	" holder TEXT NOT NULL) STRICT;"
 	"COMMIT;";
 
-static int has_schema(struct store *s)
+/* That it cannot be read does not mean that it is not there. */
+static int sqlite_has_schema(struct store *s, bool *has, struct err *e)
 {
 	autostmt sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "SELECT 1 FROM sqlite_master WHERE name='beat'", -1, &st, NULL);
 
-	return !sqlite3_prepare_v2(s->db, "SELECT 1 FROM sqlite_master WHERE name='beat'", -1, &st, NULL) &&
-	       sqlite3_step(st) == SQLITE_ROW;
+	if (rc)
+		return store_sql_err(s, "read", e);
+	rc = sqlite3_step(st);
+	*has = rc == SQLITE_ROW;
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_sql_err(s, "read", e);
 }
 
-static int prepare_file(struct store *s, struct err *e)
+static int sqlite_no_runs(const char *path, struct err *e)
 {
-	sqlite3_busy_timeout(s->db, 5000);
-	if (check_format(s, e))
+	return err_set(e, ERR_GONE, "there are no runs in %s: `cutover start` makes it; --state or CUTOVER_STATE names another journal", path);
+}
+
+static int sqlite_prepare_file(struct store *s, bool make, struct err *e)
+{
+	bool has = false;
+
+	sqlite3_busy_timeout(s->db, PATIENCE_MS);
+	if (sqlite_check_format(s, e) || sqlite_has_schema(s, &has, e))
 		return -1;
-	if (!has_schema(s))
-		return exec(s, schema, e);
-	return exec(s, "PRAGMA synchronous=EXTRA", e);
+	if (!has && !make)
+		return sqlite_no_runs(store_path(s), e);
+	return store_exec(s, has ? "PRAGMA synchronous=EXTRA" : schema, e);
+}
+
+/* The mode of SQLite's own journal beside it follows the file's. A file of an
+ * older program is tightened without a word by its owner, or by root; for
+ * others that fails, and is the owner's matter. By path, not by descriptor:
+ * closing one would drop the locks this process has on the file. */
+static void sqlite_make_private(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & 077))
+		return;
+	if (chmod(path, st.st_mode & 0700))
+		errno = 0;
+}
+
+static int sqlite_make_file(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_set(e, ERR_STORE, "cannot make the journal %s: %s", path, strerror(errno));
+	fchmod(fd, 0600); /* whatever the umask took */
+	close(fd);
+	return 0;
+}
+
+static int sqlite_ready_path(const char *path, bool make, struct err *e)
+{
+	if (!strcmp(path, ":memory:"))
+		return 0;
+	if (make && sqlite_make_file(path, e))
+		return -1;
+	if (!make && access(path, F_OK) && errno == ENOENT)
+		return sqlite_no_runs(path, e);
+	sqlite_make_private(path);
+	return 0;
+}
+
+static struct store *sqlite_new(void)
+{
+	struct store *s = xcalloc(1, sizeof *s);
+
+	s->watch = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+static int sqlite_open(const char *path, bool make, struct store **out, struct err *e)
+{
+	autostore struct store *s = sqlite_new();
+
+	if (sqlite_ready_path(path, make, e))
+		return -1;
+	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL))
+		return err_set(e, ERR_STORE, "cannot open the journal %s: %s%s", path, sqlite3_errmsg(s->db),
+			       access(path, R_OK) && errno == EACCES ? " (it is private: only the user who began its runs, and root, may)" : "");
+	if (sqlite_prepare_file(s, make, e))
+		return -1;
+	*out = steal(&s);
+	return 0;
 }
 
 int store_open(const char *path, struct store **out, struct err *e)
 {
-	struct store *s = xcalloc(1, sizeof *s);
-	pthread_mutexattr_t recursive;
+	return sqlite_open(path, true, out, e);
+}
 
-	s->watch = -1;
-	pthread_mutexattr_init(&recursive);
-	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(&s->lock, &recursive);
-	pthread_mutexattr_destroy(&recursive);
-	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL)) {
-		err_set(e, ERR_STORE, "cannot open the journal %s: %s", path, sqlite3_errmsg(s->db));
-		store_close(s);
-		return -1;
-	}
-	if (prepare_file(s, e)) {
-		store_close(s);
-		return -1;
-	}
-	*out = s;
-	return 0;
+int store_open_existing(const char *path, struct store **out, struct err *e)
+{
+	return sqlite_open(path, false, out, e);
 }
 
 void store_close(struct store *s)
@@ -157,262 +261,49 @@ void store_close(struct store *s)
 	free(s);
 }
 
-/* --- the chain ------------------------------------------------------------ */
+/* --- another file in its place --------------------------------------------------- */
 
-static void hash_of(const struct event *ev, const char *prev, char out[65])
+void store_become(struct store *s, struct store *other)
 {
-	autofree char *line = xasprintf("%s\n%s\n%lld\n%lld\n%s\n%s\n%s\n%s", prev, ev->run,
-					(long long)ev->seq, (long long)ev->at, ev->actor, ev->kind,
-					ev->step, ev->body);
-	unsigned char md[32];
+	sqlite3 *was;
 
-	if (!EVP_Digest(line, strlen(line), md, NULL, EVP_sha256(), NULL))
-		abort();
-	for (size_t i = 0; i < sizeof md; i++)
-		snprintf(out + 2 * i, 3, "%02x", md[i]);
+	pthread_mutex_lock(&s->lock);
+	was = s->db;
+	s->db = other->db;
+	other->db = was;
+	if (s->watch >= 0 && *store_path(s))
+		inotify_add_watch(s->watch, store_path(s), IN_MODIFY);
+	pthread_mutex_unlock(&s->lock);
+	store_close(other);
 }
 
-static int tail_of(struct store *s, const char *run, int64_t *seq, char hash[65], struct err *e)
+int store_reopen(struct store *s, struct err *e)
 {
-	autostmt sqlite3_stmt *st = NULL;
-	int rc;
+	autofree char *path = xstrdup(store_path(s));
+	struct store *again;
 
-	*seq = 0;
-	hash[0] = '\0';
-	if (sqlite3_prepare_v2(s->db, "SELECT seq, hash FROM event WHERE run=? ORDER BY seq DESC LIMIT 1",
-			       -1, &st, NULL))
-		return sql_err(s, "read", e);
-	sqlite3_bind_text(st, 1, run, -1, SQLITE_STATIC);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW) {
-		*seq = sqlite3_column_int64(st, 0);
-		snprintf(hash, 65, "%s", (const char *)sqlite3_column_text(st, 1));
+	if (!*path)
 		return 0;
-	}
-	return rc == SQLITE_DONE ? 0 : sql_err(s, "read", e);
-}
-
-static int insert(struct store *s, const struct event *ev, const char *prev, struct err *e)
-{
-	autostmt sqlite3_stmt *st = NULL;
-	const char *text[] = { ev->actor, ev->kind, ev->step, ev->body, prev };
-	char hash[65];
-
-	hash_of(ev, prev, hash);
-	if (sqlite3_prepare_v2(s->db, "INSERT INTO event(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?)", -1, &st, NULL))
-		return sql_err(s, "write", e);
-	sqlite3_bind_text(st, 1, ev->run, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 2, ev->seq);
-	sqlite3_bind_int64(st, 3, ev->at);
-	for (int i = 0; i < 5; i++)
-		sqlite3_bind_text(st, 4 + i, text[i], -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 9, hash, -1, SQLITE_STATIC);
-	return sqlite3_step(st) == SQLITE_DONE ? 0 : sql_err(s, "write", e);
-}
-
-static int append_locked(struct store *s, const struct event *ev, struct err *e)
-{
-	char prev[65];
-	int64_t last;
-
-	if (tail_of(s, ev->run, &last, prev, e))
+	if (store_open_existing(path, &again, e))
 		return -1;
-	if (ev->seq != last + 1)
-		return err_set(e, ERR_MOVED, "the journal of run %s has moved on to line %lld", ev->run,
-			       (long long)last);
-	return insert(s, ev, prev, e);
-}
-
-int store_append(struct store *s, const struct event *ev, struct err *e)
-{
-	STORE_LOCKED(s);
-	if (exec(s, "BEGIN IMMEDIATE", e))
-		return -1;
-	if (append_locked(s, ev, e) || exec(s, "COMMIT", e)) {
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-		return -1;
-	}
+	store_become(s, again);
 	return 0;
 }
 
-/* --- reading -------------------------------------------------------------- */
-
-static char *column(sqlite3_stmt *st, int i)
-{
-	const char *p = (const char *)sqlite3_column_text(st, i);
-
-	return (char *)(p ? p : "");
-}
-
-static struct event event_of(sqlite3_stmt *st)
-{
-	struct event ev = {
-		.run = column(st, 0), .seq = sqlite3_column_int64(st, 1), .at = sqlite3_column_int64(st, 2),
-		.actor = column(st, 3), .kind = column(st, 4), .step = column(st, 5), .body = column(st, 6),
-	};
-
-	snprintf(ev.prev, sizeof ev.prev, "%s", column(st, 7));
-	snprintf(ev.hash, sizeof ev.hash, "%s", column(st, 8));
-	return ev;
-}
-
-static int each_row(struct store *s, sqlite3_stmt *st, store_each_fn *each, void *ctx, struct err *e)
-{
-	int rc;
-
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct event ev = event_of(st);
-
-		if (each(ctx, &ev))
-			return 0;
-	}
-	return rc == SQLITE_DONE ? 0 : sql_err(s, "read", e);
-}
-
-int store_read(struct store *s, const char *run, int64_t after, store_each_fn *each, void *ctx, struct err *e)
+bool store_has_moved(struct store *s)
 {
 	STORE_LOCKED(s);
-	autostmt sqlite3_stmt *st = NULL;
+	int moved = 0;
 
-	if (sqlite3_prepare_v2(s->db, "SELECT " COLUMNS " FROM event WHERE run=? AND seq>? ORDER BY seq",
-			       -1, &st, NULL))
-		return sql_err(s, "read", e);
-	sqlite3_bind_text(st, 1, run, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 2, after);
-	return each_row(s, st, each, ctx, e);
-}
-
-int store_last(struct store *s, const char *run, int64_t *seq, struct err *e)
-{
-	STORE_LOCKED(s);
-	char hash[65];
-
-	return tail_of(s, run, seq, hash, e);
-}
-
-int store_runs(struct store *s, store_each_fn *each, void *ctx, struct err *e)
-{
-	STORE_LOCKED(s);
-	autostmt sqlite3_stmt *st = NULL;
-
-	if (sqlite3_prepare_v2(s->db, "SELECT " COLUMNS " FROM event WHERE seq=1 ORDER BY at DESC, run DESC",
-			       -1, &st, NULL))
-		return sql_err(s, "read", e);
-	return each_row(s, st, each, ctx, e);
-}
-
-struct find {
-	const char *prefix;
-	char *run;
-	int hits;
-};
-
-static int find_one(void *ctx, const struct event *ev)
-{
-	struct find *f = ctx;
-	bool exact = f->prefix && !strcmp(ev->run, f->prefix);
-
-	if (f->prefix && strncmp(ev->run, f->prefix, strlen(f->prefix)))
-		return 0;
-	f->hits = exact ? 1 : f->hits + 1;
-	if (exact || !f->run) {
-		free(f->run);
-		f->run = xstrdup(ev->run);
-	}
-	return exact || !f->prefix;
-}
-
-int store_find(struct store *s, const char *prefix, char **run, struct err *e)
-{
-	struct find f = { .prefix = prefix };
-	autofree char *mine = NULL;
-
-	if (store_runs(s, find_one, &f, e)) {
-		free(f.run);
-		return -1;
-	}
-	mine = f.run;
-	if (!f.hits && prefix)
-		return err_set(e, ERR_INPUT, "there is no run \"%s\" in %s: `cutover list` shows what there is",
-			       prefix, sqlite3_db_filename(s->db, "main"));
-	if (!f.hits)
-		return err_set(e, ERR_INPUT, "there is no run in %s yet", sqlite3_db_filename(s->db, "main"));
-	if (f.hits > 1)
-		return err_set(e, ERR_INPUT, "%d runs begin with \"%s\": give more of the name", f.hits, prefix);
-	*run = steal(&mine);
-	return 0;
-}
-
-/* --- signs of life ---------------------------------------------------------- */
-
-int store_beat(struct store *s, const char *run, const char *holder, struct err *e)
-{
-	STORE_LOCKED(s);
-	autostmt sqlite3_stmt *st = NULL;
-
-	if (sqlite3_prepare_v2(s->db, "INSERT INTO beat VALUES(?,1,?) ON CONFLICT(run) DO UPDATE"
-			       " SET count=count+1, holder=excluded.holder", -1, &st, NULL))
-		return sql_err(s, "write", e);
-	sqlite3_bind_text(st, 1, run, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 2, holder, -1, SQLITE_STATIC);
-	return sqlite3_step(st) == SQLITE_DONE ? 0 : sql_err(s, "write", e);
-}
-
-int store_beats(struct store *s, const char *run, int64_t *count, struct err *e)
-{
-	STORE_LOCKED(s);
-	autostmt sqlite3_stmt *st = NULL;
-
-	*count = 0;
-	if (sqlite3_prepare_v2(s->db, "SELECT count FROM beat WHERE run=?", -1, &st, NULL))
-		return sql_err(s, "read", e);
-	sqlite3_bind_text(st, 1, run, -1, SQLITE_STATIC);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		*count = sqlite3_column_int64(st, 0);
-	return 0;
-}
-
-/* --- proof ------------------------------------------------------------------ */
-
-struct verify {
-	int64_t lines;
-	char prev[65], why[160];
-};
-
-static int verify_line(void *ctx, const struct event *ev)
-{
-	struct verify *v = ctx;
-	char hash[65];
-
-	hash_of(ev, ev->prev, hash);
-	if (ev->seq != v->lines + 1)
-		snprintf(v->why, sizeof v->why, "line %lld is missing", (long long)v->lines + 1);
-	else if (strcmp(ev->prev, v->prev))
-		snprintf(v->why, sizeof v->why, "line %lld does not follow the line before it", (long long)ev->seq);
-	else if (strcmp(ev->hash, hash))
-		snprintf(v->why, sizeof v->why, "line %lld was changed after it was written", (long long)ev->seq);
-	else
-		v->lines++;
-	memcpy(v->prev, ev->hash, sizeof v->prev);
-	return v->why[0] != '\0';
-}
-
-int store_verify(struct store *s, const char *run, int64_t *lines, struct err *e)
-{
-	struct verify v = { 0 };
-
-	if (store_read(s, run, 0, verify_line, &v, e))
-		return -1;
-	*lines = v.lines;
-	return v.why[0] ? err_set(e, ERR_GATE, "the journal of run %s is broken: %s", run, v.why) : 0;
+	return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
 }
 
 /* --- waking up ---------------------------------------------------------------- */
 
 int store_watch_open(struct store *s)
 {
-	const char *path = sqlite3_db_filename(s->db, "main");
-	int fd = path && *path ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
+	const char *path = store_path(s);
+	int fd = *path ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
 
 	if (fd >= 0 && inotify_add_watch(fd, path, IN_MODIFY) < 0) {
 		close(fd);

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,22 +24,39 @@ struct event {
 	char prev[65], hash[65];
 };
 
-/* path: the database file, made when absent; ":memory:" for simulations. */
+/* path: the database file, made when absent; ":memory:" for simulations. It is
+ * its owner's alone (0600): whoever may read it can hold SQLite's shared lock,
+ * and while that is held nobody can write a line. */
 int store_open(const char *path, struct store **out, struct err *e);
+/* Makes nothing: ERR_GONE when there is no such file, or no journal in it yet. */
+int store_open_existing(const char *path, struct store **out, struct err *e);
 void store_close(struct store *s);
 static inline void store_closep(struct store **s) { store_close(*s); }
 #define autostore __attribute__((cleanup(store_closep)))
 
-/* In: run, at, actor, kind, step, body, seq. ERR_MOVED when seq is not last + 1,
+const char *store_path(const struct store *s); /* "" in memory */
+/* Opens its file anew: what lies at the path now, whatever lay there before. ERR_GONE: nothing does. */
+int store_reopen(struct store *s, struct err *e);
+/* s is other's file from here on, for all who have s; other is closed. */
+void store_become(struct store *s, struct store *other);
+bool store_has_moved(struct store *s); /* its file is not at its path any more */
+
+/* ERR_DAMAGED, of all that read and write: the file is no sound database any more, or another one.
+ * In: run, at, actor, kind, step, body, seq. ERR_MOVED when seq is not last + 1,
  * ERR_STORE when it cannot be made durable (disk full, I/O error). */
 int store_append(struct store *s, const struct event *ev, struct err *e);
 
-/* Calls each for every event of the run with seq > after, in order; stops when it returns nonzero. */
+/* Calls each for every event of the run with seq > after, in order; stops when it returns nonzero.
+ * Lines are read in batches, and no lock is held while each is called: it may
+ * print, wait, and write to the store. */
 typedef int store_each_fn(void *ctx, const struct event *ev);
 int store_read(struct store *s, const char *run, int64_t after, store_each_fn *each, void *ctx,
 	       struct err *e);
+/* The same for one who knows line `after` by its hash: ERR_DAMAGED when it is gone, or another. */
+int store_follow(struct store *s, const char *run, int64_t after, const char *hash, store_each_fn *each, void *ctx,
+		 struct err *e);
 int store_last(struct store *s, const char *run, int64_t *seq, struct err *e); /* 0: no such run */
-/* Runs, newest first: each(ctx, first event of the run). */
+/* Runs, newest first: each(ctx, first event of the run). No lock is held meanwhile. */
 int store_runs(struct store *s, store_each_fn *each, void *ctx, struct err *e);
 /* "" in *prefix's place is no run: finds the one run whose id starts with it (NULL: the newest run). */
 int store_find(struct store *s, const char *prefix, char **run, struct err *e);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "store/store.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -217,6 +218,203 @@ static void an_order_wakes_the_driver(void **state)
 	assert_int_equal(poll(&p, 1, 0), 0);
 }
 
+/* A pager that does not read, a screen that stands still: whoever is told a line
+ * may take as long as it likes, and write himself. */
+static int write_elsewhere(void *other, const struct event *ev)
+{
+	struct err e = { 0 };
+
+	if (append(other, "other", ev->seq, "{}", &e))
+		fail_msg("%s", e.msg);
+	return ev->seq == 3;
+}
+
+static void nobody_is_held_up_while_a_reader_is_told(void **state)
+{
+	autostore struct store *reader = opened(), *writer = opened();
+	struct err e = { 0 };
+	int64_t last;
+
+	(void)state;
+	for (int64_t i = 1; i <= 5; i++)
+		append(writer, "r", i, "{}", &e);
+	assert_int_equal(store_read(reader, "r", 0, write_elsewhere, writer, &e), 0);
+	assert_int_equal(store_last(reader, "other", &last, &e), 0);
+	assert_int_equal(last, 3);
+}
+
+struct in_order {
+	int64_t last;
+	size_t bytes;
+};
+
+static int in_order(void *ctx, const struct event *ev)
+{
+	struct in_order *o = ctx;
+
+	assert_int_equal(ev->seq, o->last + 1);
+	o->last = ev->seq;
+	o->bytes += strlen(ev->body);
+	return 0;
+}
+
+static void batches_join_without_a_gap(void **state)
+{
+	enum { LINES = 600, LONG = 300000 };
+	autostore struct store *s = opened();
+	autofree char *big = xmalloc(LONG + 1);
+	struct in_order o = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	memset(big, 'x', LONG);
+	big[LONG] = '\0';
+	for (int64_t i = 1; i <= LINES; i++)
+		assert_int_equal(append(s, "r", i, i % 50 ? "{}" : big, &e), 0);
+	assert_int_equal(store_read(s, "r", 0, in_order, &o, &e), 0);
+	assert_int_equal(o.last, LINES);
+	assert_int_equal(o.bytes, LINES / 50 * LONG + (LINES - LINES / 50) * 2);
+	o = (struct in_order){ .last = 256 };
+	assert_int_equal(store_read(s, "r", 256, in_order, &o, &e), 0);
+	assert_int_equal(o.last, LINES);
+}
+
+static int names(void *out, const struct event *ev)
+{
+	buf_addf(out, "%s%lld ", ev->run, (long long)ev->seq);
+	return 0;
+}
+
+static void runs_come_newest_first(void **state)
+{
+	autostore struct store *s = opened();
+	autobuf struct buf b = BUF_MAX(200);
+	struct err e = { 0 };
+
+	(void)state;
+	for (const char *run = "bdac"; *run; run++)
+		store_append(s, &(struct event){ .run = (char[]){ *run, 0 }, .seq = 1, .at = *run % 3, .actor = "a", .kind = "start",
+						 .step = "", .body = "{}" }, &e);
+	append(s, "a", 2, "{}", &e);
+	assert_int_equal(store_runs(s, names, &b, &e), 0);
+	assert_string_equal(b.p, "b1 d1 a1 c1 ");
+}
+
+/* --- another file, or what is left of it --------------------------------------- */
+
+static int follow(struct store *s, const char *hash, int64_t after)
+{
+	struct in_order o = { .last = after };
+	struct err e = { 0 };
+	int rc = store_follow(s, "r", after, hash, in_order, &o, &e);
+
+	return rc ? -(int)e.kind : (int)(o.last - after);
+}
+
+static int keep_hash(void *hash, const struct event *ev)
+{
+	memcpy(hash, ev->hash, sizeof ev->hash);
+	return 0;
+}
+
+static void who_is_ahead_of_the_journal_is_told(void **state)
+{
+	autostore struct store *s = opened();
+	struct err e = { 0 };
+	char third[65] = "", fourth[65] = "";
+
+	(void)state;
+	for (int64_t i = 1; i <= 3; i++)
+		append(s, "r", i, "{}", &e);
+	store_read(s, "r", 2, keep_hash, third, &e);
+	assert_int_equal(follow(s, third, 3), 0);
+	append(s, "r", 4, "{}", &e);
+	assert_int_equal(follow(s, third, 3), 1);
+	store_read(s, "r", 3, keep_hash, fourth, &e);
+	sql("DELETE FROM event WHERE seq=4"); /* an older copy */
+	assert_int_equal(follow(s, fourth, 4), -ERR_DAMAGED);
+	append(s, "r", 4, "{\"other\":1}", &e); /* which went on */
+	assert_int_equal(follow(s, fourth, 4), -ERR_DAMAGED);
+	assert_int_equal(follow(s, third, 3), 1);
+}
+
+static void damage_is_no_usage_error(void **state)
+{
+	autostore struct store *s = opened();
+	struct err e = { 0 };
+	int64_t n;
+
+	(void)state;
+	append(s, "r", 1, "{}", &e);
+	assert_int_equal(truncate(path, 4096), 0);
+	assert_int_equal(store_last(s, "r", &n, &e), -1);
+	assert_int_equal(e.kind, ERR_DAMAGED);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(store_last(s, "r", &n, &e), -1);
+	assert_int_equal(e.kind, ERR_DAMAGED);
+}
+
+static void a_read_error_is_no_sign_of_life(void **state)
+{
+	autostore struct store *s = opened();
+	struct err e = { 0 };
+	int64_t n;
+
+	(void)state;
+	store_beat(s, "r", "me", &e);
+	sql("PRAGMA writable_schema=1; DROP TABLE beat");
+	assert_int_equal(store_beats(s, "r", &n, &e), -1);
+	assert_int_equal(e.kind, ERR_DAMAGED);
+}
+
+static void a_file_put_in_its_place_is_opened_anew(void **state)
+{
+	autostore struct store *s = opened();
+	autofree char *away = xasprintf("%s.away", path);
+	struct err e = { 0 };
+	int64_t last;
+
+	(void)state;
+	append(s, "r", 1, "{}", &e);
+	assert_false(store_has_moved(s));
+	rename(path, away);
+	assert_true(store_has_moved(s));
+	assert_int_equal(store_reopen(s, &e), -1);
+	assert_int_equal(e.kind, ERR_GONE);
+	store_close(opened());
+	assert_int_equal(store_reopen(s, &e), 0);
+	assert_int_equal(store_last(s, "r", &last, &e), 0);
+	assert_int_equal(last, 0);
+	unlink(away);
+}
+
+static void who_only_looks_makes_no_file(void **state)
+{
+	struct store *s = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(store_open_existing(path, &s, &e), -1);
+	assert_int_equal(e.kind, ERR_GONE);
+	assert_int_equal(access(path, F_OK), -1);
+	close(open(path, O_CREAT | O_WRONLY, 0644)); /* cut off to nothing */
+	assert_int_equal(store_open_existing(path, &s, &e), -1);
+	assert_int_equal(e.kind, ERR_GONE);
+}
+
+static void a_newer_programs_file_is_refused(void **state)
+{
+	struct store *s = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	store_close(opened());
+	sql("PRAGMA user_version=2");
+	assert_int_equal(store_open(path, &s, &e), -1);
+	assert_int_equal(e.kind, ERR_GATE);
+	assert_non_null(strstr(e.msg, "newer cutover (file format 2; this one knows 1)"));
+}
+
 static void beats_count_up(void **state)
 {
 	autostore struct store *s = opened();
@@ -241,6 +439,10 @@ int main(void)
 		T(verify_names_a_line_put_in_anothers_place), T(a_prefix_names_a_run_unless_two_share_it),
 		T(another_programs_database_is_refused), T(a_file_that_is_no_database_is_refused),
 		T(an_order_wakes_the_driver), T(beats_count_up),
+		T(nobody_is_held_up_while_a_reader_is_told), T(batches_join_without_a_gap), T(runs_come_newest_first),
+		T(who_is_ahead_of_the_journal_is_told), T(damage_is_no_usage_error), T(a_read_error_is_no_sign_of_life),
+		T(a_file_put_in_its_place_is_opened_anew), T(who_only_looks_makes_no_file),
+		T(a_newer_programs_file_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
