@@ -3,6 +3,7 @@
 #include "aws/answer.h"
 #include "aws/core.h"
 #include "aws/elb.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct gather {
 	double *slot;        /* NAN: no point */
 	bool named, troubled; /* some page named it; some page had a message about it */
 	char status[24];     /* of the last page that named it */
+	char message[72];    /* the first one about it */
 };
 
 struct window {
@@ -123,6 +125,24 @@ static long index_of(const char *id, size_t n)
 	return *end || i < 0 || (size_t)i >= n ? -1 : i;
 }
 
+/* CloudWatch's first word on what it could not do, "MaxMetricsExceeded: ..."; "" none. */
+static void take_message(const json_t *of, char out[72])
+{
+	const json_t *m = json_array_get(json_object_get(of, "Messages"), 0);
+	autofree char *text = xasprintf("%s: %s", json_str(m, "Code", "?"), json_str(m, "Value", ""));
+
+	if (m && !*out)
+		text_line(out, 72, text);
+}
+
+static int refused_result(const char *status, enum err_kind kind, const json_t *r, struct err *e)
+{
+	char said[72] = "";
+
+	take_message(r, said);
+	return err_set(e, kind, "CloudWatch says %s of a series%s%s", status, *said ? ", " : "", said);
+}
+
 static int read_result(const json_t *r, size_t n, const struct window *w, struct gather *all,
 		       struct err *e)
 {
@@ -133,12 +153,13 @@ static int read_result(const json_t *r, size_t n, const struct window *w, struct
 	if (i < 0)
 		return err_set(e, ERR_UNSURE, "CloudWatch answered with a series we did not ask for");
 	if (!strcmp(status, "Forbidden"))
-		return err_set(e, ERR_DENIED, "CloudWatch may not show us a series (Forbidden)");
+		return refused_result(status, ERR_DENIED, r, e);
 	if (!strcmp(status, "InternalError"))
-		return err_set(e, ERR_BUSY, "CloudWatch failed to read a series (InternalError)");
+		return refused_result(status, ERR_BUSY, r, e);
 	g = &all[i];
 	g->named = true;
 	g->troubled |= json_array_size(json_object_get(r, "Messages")) > 0;
+	take_message(r, g->message);
 	snprintf(g->status, sizeof g->status, "%.20s", status);
 	return read_points(r, w, g, e);
 }
@@ -155,8 +176,10 @@ static int read_page(const json_t *answer, size_t n, const struct window *w, str
 		if (read_result(r, n, w, all, e))
 			return -1;
 	if (json_array_size(json_object_get(answer, "Messages")))
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			all[i].troubled = true;
+			take_message(answer, all[i].message);
+		}
 	return 0;
 }
 
@@ -187,6 +210,8 @@ static int fetch(struct aws *a, json_t *in, size_t n, const struct window *w, st
 static void make_series(const struct gather *g, const struct window *w, struct cw_series *out)
 {
 	out->complete = !strcmp(g->status, "Complete") && !g->troubled;
+	if (!out->complete)
+		snprintf(out->why, sizeof out->why, "%s%s%s", *g->status ? g->status : "no status", *g->message ? ", " : "", g->message);
 	out->points = xcalloc(w->periods, sizeof *out->points);
 	for (size_t k = 0; k < w->periods; k++)
 		if (!isnan(g->slot[k]))

@@ -25,6 +25,7 @@ struct cw_point {
 
 struct cw_series {
 	bool complete;         /* StatusCode Complete and no messages: else what is missing is unknown */
+	char why[100];         /* when it is not: "PartialData", and what CloudWatch says of it */
 	struct cw_point *points; /* oldest first */
 	size_t n;
 };

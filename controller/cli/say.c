@@ -342,6 +342,17 @@ static void add_line(struct buf *out, const char *text)
 	buf_adds(out, "\n");
 }
 
+static void missing_lines(const json_t *missing, struct buf *out)
+{
+	const char *what;
+	json_t *why;
+
+	json_object_foreach((json_t *)missing, what, why) {
+		buf_addf(out, "unread   %s: ", what);
+		add_line(out, json_string_value(why) ? json_string_value(why) : "?");
+	}
+}
+
 static void verdict_lines(const struct run *r, const struct ink *k, struct buf *out)
 {
 	const char *v = json_str(r->verdict, "verdict", "");
@@ -352,6 +363,7 @@ static void verdict_lines(const struct run *r, const struct ink *k, struct buf *
 	colour_line("blue", json_object_get(r->verdict, "blue"), k->blue, k, out);
 	buf_addf(out, "verdict  %s%s%s  ", !strcmp(v, "BAD") || !strcmp(v, "BLIND") ? k->red : k->bold, v, k->off);
 	add_line(out, json_str(r->verdict, "why", ""));
+	missing_lines(json_object_get(r->verdict, "missing"), out);
 	evidence_line(json_object_get(r->verdict, "evidence"), out);
 }
 

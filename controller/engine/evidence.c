@@ -6,6 +6,7 @@
 #include "engine/internal.h"
 
 #include "aws/cloudwatch.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -141,12 +142,14 @@ static double value_at(const struct cw_series *s, int64_t at, bool *there)
 	return 0;
 }
 
-static bool all_complete(const struct cw_series *s, size_t n)
+/* 0 when each was answered in full, else ERR_BUSY with the first that was not. */
+static int all_complete(const struct cw_query *q, const struct cw_series *s, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!s[i].complete)
-			return false;
-	return true;
+			return err_set(e, ERR_BUSY, "CloudWatch answered in part only: %.60s of %.60s: %.100s", q[i].metric,
+				       q[i].group ? q[i].group : q[i].namespace, s[i].why);
+	return 0;
 }
 
 /* --- one period ---------------------------------------------------------------------------- */
@@ -305,11 +308,11 @@ int evidence_read(struct engine *en, struct err *e)
 		return 0;
 	if (queries(en, &r, e) || cw_get(en->aws, r.q, 2 * r.per_colour, from, until, (int)(period / 1000), r.s, e))
 		return -1;
-	if (all_complete(r.s, 2 * r.per_colour)) {
-		take_closed(w, &r, from, closed);
-		tell_judge(en, &r, from, mind_sees_until(en));
-		w->read_until = closed;
-	}
+	if (all_complete(r.q, r.s, 2 * r.per_colour, e))
+		return -1;
+	take_closed(w, &r, from, closed);
+	tell_judge(en, &r, from, mind_sees_until(en));
+	w->read_until = closed;
 	return 0;
 }
 
@@ -388,8 +391,8 @@ static int read_past(struct engine *en, int64_t until, bool slow, struct past *o
 	autofree struct past_reading *r = xcalloc(1, sizeof *r);
 	int64_t period = en->run->plan->watch.period_ms, from = until - JUDGE_HISTORY * period;
 	struct judge_history *h = &out->h;
-	bool whole;
 	size_t z;
+	int rc;
 
 	memset(out, 0, sizeof *out);
 	if (past_queries(en, r, slow, e) ||
@@ -402,9 +405,9 @@ static int read_past(struct engine *en, int64_t until, bool slow, struct past *o
 		take_past(r, z * r->each, from, period, h->half_requests, h->half_count[0], h->half_count[1]);
 	}
 	out->slow = slow && r->s[P_SLOW].n > 0;
-	whole = all_complete(r->s, (1 + ZONES) * r->each);
+	rc = all_complete(r->q, r->s, (1 + ZONES) * r->each, e);
 	cw_series_free(r->s, (1 + ZONES) * r->each);
-	return whole ? 0 : err_set(e, ERR_BUSY, "CloudWatch did not answer in full");
+	return rc;
 }
 
 static size_t periods_of(const struct judge_history *h)
@@ -468,26 +471,29 @@ int evidence_past(struct engine *en, int64_t until, struct past *out, struct err
 
 /* --- the other eyes ------------------------------------------------------------------- */
 
-void evidence_missing(struct evidence *ev, const char *what, const struct err *e)
+void evidence_missing(struct watch *w, enum judge_source s, const struct err *e)
 {
-	ev->unknown = true;
-	snprintf(ev->unknown_why, sizeof ev->unknown_why, "%.40s could not be read: %.90s", what, e->msg);
+	text_line(w->ev.missing[s], sizeof w->ev.missing[s], e->msg);
+	w->missing[s] = e->kind;
 }
 
-void evidence_health(struct engine *en, const char *group, int *healthy, int *total)
+void evidence_health(struct engine *en, enum judge_source s, const char *group, int *healthy, int *total)
 {
 	struct elb_health h;
 	struct err e = { 0 };
 
 	*healthy = *total = -1;
-	if (elb_health(en->aws, group, &h, &e))
+	if (elb_health(en->aws, group, &h, &e)) {
+		evidence_missing(&en->watch, s, &e);
 		return;
+	}
 	*healthy = h.healthy;
 	*total = h.total - h.draining;
 }
 
-static void judge_alarm(struct evidence *ev, const struct cw_alarm *a)
+static void judge_alarm(struct watch *w, const struct cw_alarm *a)
 {
+	struct evidence *ev = &w->ev;
 	struct err e = { 0 };
 
 	if (a->state == CW_ALARM && !ev->alarm) {
@@ -495,8 +501,8 @@ static void judge_alarm(struct evidence *ev, const struct cw_alarm *a)
 		snprintf(ev->alarm_why, sizeof ev->alarm_why, "alarm %.80s fires: %.150s", a->name, a->reason);
 	}
 	if (a->evaluation_troubled) {
-		err_set(&e, ERR_BUSY, "CloudWatch says its evaluation is in trouble");
-		evidence_missing(ev, a->name, &e);
+		err_set(&e, ERR_BUSY, "CloudWatch says the evaluation of alarm %.100s is in trouble", a->name);
+		evidence_missing(w, SOURCE_ALARMS, &e);
 	}
 }
 
@@ -524,10 +530,10 @@ void evidence_alarms(struct engine *en)
 		names[i] = json_string_value(json_array_get(w->alarms, i));
 	ev->alarm = false;
 	if (n && cw_alarms(en->aws, names, n, found, &e)) {
-		evidence_missing(ev, "the alarms", &e);
+		evidence_missing(&en->watch, SOURCE_ALARMS, &e);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
 		if (!is_waived(w, names[i]))
-			judge_alarm(ev, &found[i]);
+			judge_alarm(&en->watch, &found[i]);
 }

@@ -27,6 +27,7 @@ struct watch {
 	int64_t next;          /* wall ms of the next look; 0: now */
 	struct evidence ev;
 	int64_t read_until;    /* wall ms: end of the last closed period that was answered */
+	enum err_kind missing[JUDGE_SOURCES], told[JUDGE_SOURCES]; /* why what could not be read, now and in the last line */
 	int64_t recorded;      /* end of the last closed period a verdict line was written for */
 	bool have;             /* there is a verdict */
 	int64_t looked;        /* wall ms it was made: one older than the weights is of another stage */
@@ -145,9 +146,9 @@ int probes_sent(const struct watch *w, enum judge_colour c, int64_t at);
 /* evidence.c: what one look sees. evidence_window before, evidence_read into it. */
 void evidence_window(struct watch *w, int64_t raised, int64_t period, int64_t end);
 int evidence_read(struct engine *en, struct err *e);
-void evidence_health(struct engine *en, const char *group, int *healthy, int *total); /* -1: unknown */
+void evidence_health(struct engine *en, enum judge_source s, const char *group, int *healthy, int *total); /* -1: unknown */
 void evidence_alarms(struct engine *en);
-void evidence_missing(struct evidence *ev, const char *what, const struct err *e);
+void evidence_missing(struct watch *w, enum judge_source s, const struct err *e); /* of this look */
 struct past { /* of blue, before any attempt */
 	struct judge_history h;
 	size_t periods;      /* that are in it; the rest repeats them */

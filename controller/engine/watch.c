@@ -21,7 +21,7 @@ static int read_weights(struct engine *en, struct err *e)
 
 	if (!traffic_read(en, &rule, &w, &trouble))
 		return traffic_check(en, &w, &whose, e);
-	evidence_missing(&en->watch.ev, "the weights", &trouble);
+	evidence_missing(&en->watch, SOURCE_WEIGHTS, &trouble);
 	return 0;
 }
 
@@ -75,9 +75,24 @@ static json_t *evidence_json(const struct verdict *v)
 			 v->excess, "need", v->need, "blue", rate_json(v, JUDGE_BLUE), "green", rate_json(v, JUDGE_GREEN));
 }
 
+/* {"metrics": "reading metrics: ..."}; NULL: all was read. */
+static json_t *missing_json(const struct evidence *ev)
+{
+	json_t *o = NULL;
+
+	for (enum judge_source s = 0; s < JUDGE_SOURCES; s++) {
+		if (!ev->missing[s][0])
+			continue;
+		o = o ? o : json_object();
+		json_object_set_new(o, judge_source_name(s), json_line(ev->missing[s]));
+	}
+	return o;
+}
+
 static json_t *verdict_json(struct engine *en, const struct verdict *v, const json_t *asked)
 {
 	const struct evidence *ev = &en->watch.ev;
+	json_t *missing = missing_json(ev);
 	json_t *b = json_pack("{s:s, s:s, s:o, s:i, s:I, s:{s:f, s:f, s:f, s:i, s:i}, s:{s:f, s:f, s:f, s:i, s:i}}",
 			      "verdict", verdict_name(v->kind), "rule", v->rule, "why", json_text(v->why),
 			      "permille", ev->green_permille, "periods", (json_int_t)ev->n,
@@ -92,15 +107,19 @@ static json_t *verdict_json(struct engine *en, const struct verdict *v, const js
 		json_object_set_new(b, "evidence", evidence_json(v));
 	if (asked)
 		json_object_set(b, "look", (json_t *)asked);
+	if (missing)
+		json_object_set_new(b, "missing", missing);
 	return b;
 }
 
-/* A line for each question the judge was asked; without a judge, for each period. */
+/* A line for each question the judge was asked; without a judge, for each
+ * period; and when what could not be read, or why, is another. */
 static bool is_news(const struct watch *w, const struct verdict *v, const json_t *asked)
 {
 	int64_t end = w->ev.start + (int64_t)w->ev.n * w->ev.period_ms;
 
 	return !w->have || asked || v->kind != w->verdict.kind || strcmp(v->rule, w->verdict.rule) ||
+	       memcmp(w->missing, w->told, sizeof w->told) ||
 	       (!v->judged && end != w->recorded);
 }
 
@@ -115,6 +134,7 @@ static int record(struct engine *en, const struct verdict *v, const json_t *aske
 	}
 	if (news)
 		mind_written(en, true);
+	memcpy(w->told, w->missing, sizeof w->told);
 	w->recorded = w->ev.start + (int64_t)w->ev.n * w->ev.period_ms;
 	w->verdict = *v;
 	w->have = true;
@@ -171,11 +191,12 @@ static int act(struct engine *en, struct err *e)
 static void gather(struct engine *en)
 {
 	struct evidence *ev = &en->watch.ev;
-	struct err ignored = { 0 };
+	struct err trouble = { 0 };
 
-	(void)evidence_read(en, &ignored); /* a failed read is evidence too: `behind` grows */
-	evidence_health(en, en->green, &ev->green_healthy, &ev->green_total);
-	evidence_health(en, en->blue, &ev->blue_healthy, &ev->blue_total);
+	if (evidence_read(en, &trouble)) /* is evidence too: `behind` grows, and the verdict says why */
+		evidence_missing(&en->watch, SOURCE_METRICS, &trouble);
+	evidence_health(en, SOURCE_GREEN_HEALTH, en->green, &ev->green_healthy, &ev->green_total);
+	evidence_health(en, SOURCE_BLUE_HEALTH, en->blue, &ev->blue_healthy, &ev->blue_total);
 	evidence_alarms(en);
 	frame(en);
 }
@@ -201,7 +222,8 @@ static int look(struct engine *en, struct err *e)
 	int64_t raised = en->run->traffic.raised;
 
 	evidence_window(w, raised ? raised : engine_now(en), pw->period_ms, closed);
-	w->ev.unknown = false;
+	memset(w->ev.missing, 0, sizeof w->ev.missing);
+	memset(w->missing, 0, sizeof w->missing);
 	if (read_weights(en, e) || mind_prepare(en, e))
 		return -1;
 	gather(en);

@@ -140,12 +140,18 @@ static bool is_dark(const struct evidence *ev, size_t i)
 	return ev->blue[i].seen && ev->blue[i].requests * share / (1 - share) >= EXPECT_REQUESTS;
 }
 
+static const char *why_missing(const struct evidence *ev, enum judge_source s)
+{
+	return ev->missing[s][0] ? ev->missing[s] : "nobody has asked yet";
+}
+
 static bool blind(const struct evidence *ev, const struct judge_limits *lim, struct verdict *v)
 {
 	size_t dark = 0;
 
 	if (ev->behind >= (size_t)lim->blind_periods)
-		return verdict_say(v, VERDICT_BLIND, "no-answer", "CloudWatch has not answered for %zu closed periods", ev->behind);
+		return verdict_say(v, VERDICT_BLIND, "no-answer", "the last %zu closed periods could not be read: %.200s", ev->behind,
+				   why_missing(ev, SOURCE_METRICS));
 	for (size_t i = ev->n; i > ev->stage_from && is_dark(ev, i - 1); i--)
 		dark++;
 	if (ev->green_permille > 0 && dark >= (size_t)lim->blind_periods)
@@ -158,15 +164,18 @@ static bool enough(const struct evidence *ev, const struct judge_limits *lim, st
 {
 	struct sum g = sum_of(ev->green, ev->stage_from, ev->n);
 
-	if (ev->unknown)
-		return verdict_say(v, VERDICT_HOLD, "unknown", "%.150s", ev->unknown_why);
+	for (enum judge_source s = SOURCE_WEIGHTS; s <= SOURCE_ALARMS; s++)
+		if (ev->missing[s][0])
+			return verdict_say(v, VERDICT_HOLD, "unknown", "the %s could not be read: %.200s", judge_source_name(s), ev->missing[s]);
 	if (ev->green_healthy < 0)
-		return verdict_say(v, VERDICT_HOLD, "health-unknown", "the health of green's targets is not known");
+		return verdict_say(v, VERDICT_HOLD, "health-unknown", "the health of green's targets is not known: %.200s",
+				   why_missing(ev, SOURCE_GREEN_HEALTH));
 	if (ev->green_healthy < ev->green_total)
 		return verdict_say(v, VERDICT_HOLD, "target-health", "%d of green's %d targets are healthy",
 				   ev->green_healthy, ev->green_total);
 	if (ev->behind)
-		return verdict_say(v, VERDICT_HOLD, "late", "%zu closed periods have not been read yet", ev->behind);
+		return verdict_say(v, VERDICT_HOLD, "late", "%zu closed periods have not been read yet: %.200s", ev->behind,
+				   why_missing(ev, SOURCE_METRICS));
 	if (g.requests < lim->good_requests)
 		return verdict_say(v, VERDICT_HOLD, "evidence", "green has answered %.0f requests in this stage, %d are needed",
 				   g.requests, lim->good_requests);
@@ -205,6 +214,13 @@ bool verdict_say(struct verdict *v, enum verdict_kind kind, const char *rule, co
 	vsnprintf(v->why, sizeof v->why, fmt, ap);
 	va_end(ap);
 	return true;
+}
+
+const char *judge_source_name(enum judge_source s)
+{
+	static const char *const names[JUDGE_SOURCES] = { "metrics", "weights", "alarms", "health of green", "health of blue" };
+
+	return (size_t)s < JUDGE_SOURCES ? names[s] : "?";
 }
 
 const char *verdict_name(enum verdict_kind k)

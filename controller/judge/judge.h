@@ -21,6 +21,10 @@ struct sample {
 	double latency_ms; /* of the plan's statistic; negative: none */
 };
 
+/* What a look reads, each by itself. */
+enum judge_source { SOURCE_METRICS, SOURCE_WEIGHTS, SOURCE_ALARMS, SOURCE_GREEN_HEALTH, SOURCE_BLUE_HEALTH, JUDGE_SOURCES };
+const char *judge_source_name(enum judge_source s);
+
 #define JUDGE_PERIODS 240
 #define JUDGE_RAISES 8
 #define JUDGE_SICK_SPAN 3 /* periods that are looked at together when a colour is called sick */
@@ -34,8 +38,7 @@ struct evidence {
 	size_t behind;               /* closed periods that should have been read and were not answered */
 	int green_permille;          /* weight of green in this stage */
 	int green_healthy, green_total, blue_healthy, blue_total; /* -1: unknown */
-	bool unknown;                /* weights or alarms could not be read at this look */
-	char unknown_why[160];
+	char missing[JUDGE_SOURCES][200]; /* why it could not be read at this look; "": it was */
 	bool alarm;                  /* a named alarm fires */
 	char alarm_why[256];
 	bool contradicts;            /* two metrics of one recent period cannot both be right */

@@ -135,11 +135,14 @@ static void what_is_not_whole_says_so(void **state)
 		     ONE("q1", "", "", "Complete")),
 	};
 
+	static const char *const why[] = { "PartialData", "SomethingNew", "no status", "Complete, x: " };
+
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		assert_int_equal(ask((const char *const[]){ rows[i], NULL }), 0);
 		assert_false(s[0].complete);
 		assert_true(s[1].complete);
+		assert_string_equal(s[0].why, why[i]);
 		done();
 	}
 	assert_int_equal(ask((const char *const[]){

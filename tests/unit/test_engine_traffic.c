@@ -223,6 +223,47 @@ static void a_blind_watch_goes_back(void **state)
 	life_over(r);
 }
 
+/* What GetMetricData answers once green has weight, and what of it must stand where the decision stands. */
+static const struct refusal { int status; const char *body, *cause; } *metrics_say;
+
+static void refuse_metrics(struct rig *r, const struct http_req *q, struct http_res *a)
+{
+	if (!is_call(q, "GetMetricData") || !at_step(r, "to-25") || rig_run(r)->traffic.left_green <= 0)
+		return;
+	free(a->body);
+	a->body = xstrdup(metrics_say->body);
+	a->nbody = strlen(a->body);
+	a->status = metrics_say->status;
+}
+
+/* "CloudWatch has not answered", when it did, and said why. */
+static void blindness_names_what_cloudwatch_said(void **state)
+{
+	static const struct refusal rows[] = {
+		{ 400, "{\"__type\":\"AccessDeniedException\",\"message\":\"not authorized to perform: cloudwatch:GetMetricData\"}",
+		  "not authorized to perform: cloudwatch:GetMetricData" },
+		{ 500, "{\"__type\":\"InternalServiceFault\",\"message\":\"sorry\"}", "sorry" },
+		{ 400, "{\"__type\":\"Throttling\",\"message\":\"Rate exceeded\"}", "Rate exceeded" },
+		{ 200, "{\"MetricDataResults\":[{\"Id\":\"q0\",\"Timestamps\":[],\"Values\":[],\"StatusCode\":\"InternalError\","
+		       "\"Messages\":[{\"Code\":\"Broken\",\"Value\":\"for now\"}]}]}", "InternalError of a series, Broken: for now" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct rig *r = life_new(LOOK LONG_SHIFT PROMOTE);
+		autojson json_t *verdict = NULL;
+
+		metrics_say = &rows[i];
+		r->heard = refuse_metrics;
+		life_to(r, RUN_ROLLED_BACK);
+		assert_why(r, "blind for too long");
+		assert_why(r, rows[i].cause);
+		verdict = json_incref(rig_run(r)->verdict);
+		assert_non_null(strstr(json_str(json_object_get(verdict, "missing"), "metrics", ""), rows[i].cause));
+		life_over(r);
+	}
+}
+
 static void both_sick_holds_and_does_not_flap(void **state)
 {
 	static const struct sim_opts world = { .seed = 11, .requests_per_s = 100, .fault = "blue-sick" };
@@ -947,6 +988,7 @@ int main(void)
 		cmocka_unit_test(too_little_evidence_is_never_promoted),
 		cmocka_unit_test(too_little_evidence_may_be_a_persons_to_judge),
 		cmocka_unit_test(a_blind_watch_goes_back),
+		cmocka_unit_test(blindness_names_what_cloudwatch_said),
 		cmocka_unit_test(both_sick_holds_and_does_not_flap),
 		cmocka_unit_test(evidence_of_one_stage_does_not_count_in_the_next),
 		cmocka_unit_test(late_points_are_read_again),

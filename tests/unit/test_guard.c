@@ -183,14 +183,36 @@ static void late_answers_hold_then_blind(void **state)
 	judged(&ev, VERDICT_BLIND, "no-answer");
 }
 
+/* "CloudWatch has not answered", when it did, with the reason. */
+static void blindness_says_its_cause(void **state)
+{
+	struct evidence ev = seen(5, 100, 0, 300, 0);
+	struct verdict v;
+
+	(void)state;
+	ev.behind = 3;
+	strcpy(ev.missing[SOURCE_METRICS], "reading metrics: AccessDenied: not authorized to perform: cloudwatch:GetMetricData");
+	strcpy(ev.missing[SOURCE_ALARMS], "reading alarms: ExpiredToken");
+	judge_guard(&ev, &limits, &v);
+	assert_int_equal(v.kind, VERDICT_BLIND);
+	assert_non_null(strstr(v.why, "3 closed periods could not be read: reading metrics: AccessDenied"));
+	ev.behind = 0;
+	judge_guard(&ev, &limits, &v);
+	assert_non_null(strstr(v.why, "the alarms could not be read: reading alarms: ExpiredToken"));
+	ev.missing[SOURCE_ALARMS][0] = '\0';
+	ev.green_healthy = -1;
+	strcpy(ev.missing[SOURCE_GREEN_HEALTH], "DescribeTargetHealth: HTTP 500");
+	judge_guard(&ev, &limits, &v);
+	assert_non_null(strstr(v.why, "HTTP 500"));
+}
+
 /* Unknown is never OK: a look at weights or alarms that failed cannot be GOOD. */
 static void what_could_not_be_read_is_not_good(void **state)
 {
 	struct evidence ev = seen(5, 100, 0, 300, 0);
 
 	(void)state;
-	ev.unknown = true;
-	strcpy(ev.unknown_why, "the alarms could not be read");
+	strcpy(ev.missing[SOURCE_ALARMS], "reading alarms: throttled");
 	judged(&ev, VERDICT_HOLD, "unknown");
 }
 
@@ -211,6 +233,7 @@ int main(void)
 		cmocka_unit_test(blue_too_quiet_to_expect_green_is_hold),
 		cmocka_unit_test(late_answers_hold_then_blind),
 		cmocka_unit_test(what_could_not_be_read_is_not_good),
+		cmocka_unit_test(blindness_says_its_cause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,8 +94,7 @@ static void the_guard_may_want_more(void **state)
 	ev.stage_from = ev.n;
 	says(VERDICT_HOLD, "evidence", "0 requests in this stage, 100 are needed");
 	ev.stage_from = 0;
-	ev.unknown = true;
-	strcpy(ev.unknown_why, "the weights could not be read");
+	strcpy(ev.missing[SOURCE_WEIGHTS], "reading the production rule: throttled");
 	says(VERDICT_HOLD, "unknown", "could not be read");
 }
 
