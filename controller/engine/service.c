@@ -74,6 +74,18 @@ enum step_verdict step_traffic(struct step_run *r, int green_permille, struct er
 	return v;
 }
 
+bool step_blue_can_serve(struct step_run *r)
+{
+	return drained_blue_can_serve(r->aws, r->blue, r->green);
+}
+
+int step_drained(struct step_run *r, const char *quiet, const char *busy, int n, struct drained *out, struct err *e)
+{
+	const struct drained_of of = { quiet, busy, step_weight_since(r), r->now, n };
+
+	return drained_look(r->aws, r->plan, &of, out, e);
+}
+
 const struct verdict *step_verdict_now(const struct step_run *r)
 {
 	static const struct verdict nothing_yet = {

@@ -17,6 +17,7 @@
 
 #include "aws/aws.h"
 #include "base/json.h"
+#include "engine/drained.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -123,6 +124,10 @@ enum step_verdict step_traffic(struct step_run *r, int green_permille, struct er
 /* Takes blue, which has no weight any more, off the rule; only behind a one-way
  * door. DONE when AWS says so. */
 enum step_verdict step_green_alone(struct step_run *r, struct err *e);
+/* Blue has a healthy target, or green has none either; what cannot be read counts for blue. */
+bool step_blue_can_serve(struct step_run *r);
+/* Does nobody ask a colour any more? engine/drained.h */
+int step_drained(struct step_run *r, const char *quiet, const char *busy, int n, struct drained *out, struct err *e);
 /* The watch's opinion of the present stage. */
 struct verdict;
 const struct verdict *step_verdict_now(const struct step_run *r);

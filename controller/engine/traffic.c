@@ -257,20 +257,6 @@ enum step_verdict traffic_green_alone(struct engine *en, struct err *e)
 
 /* --- the way back --------------------------------------------------------------- */
 
-/* Blue without a healthy target is no place to send users to, unless green has
- * none either. Not knowing is no reason to stay: the last known side is blue. */
-static bool blue_can_serve(struct engine *en)
-{
-	struct elb_health blue, green;
-	struct err ignored = { 0 };
-
-	if (elb_health(en->aws, en->blue, &blue, &ignored) || blue.healthy > 0)
-		return true;
-	if (elb_health(en->aws, en->green, &green, &ignored))
-		return true;
-	return green.healthy == 0;
-}
-
 enum step_verdict traffic_back(struct engine *en, struct err *e)
 {
 	struct run_traffic *t = state(en);
@@ -288,7 +274,7 @@ enum step_verdict traffic_back(struct engine *en, struct err *e)
 	if (whose == TRAFFIC_FOREIGN && t->taken)
 		return err_set(e, ERR_GATE, "somebody else set the weights to blue %d, green %d after this run took traffic back",
 			       now.blue, now.green), STEP_FAIL;
-	if (!blue_can_serve(en))
+	if (!drained_blue_can_serve(en->aws, en->blue, en->green))
 		return err_set(e, ERR_BUSY, "blue has no healthy target and green has: traffic stays on green until blue is healthy"),
 		       STEP_FAIL;
 	return reach(en, (struct weights){ ELB_WEIGHT_MAX, 0 }, false, e);

@@ -5,10 +5,6 @@
 #include "base/err.h"
 #include "plan/plan.h"
 #include "steps/kinds.h"
-#include "steps/quiet.h"
-
-/* Nobody is there to be misled when neither colour was asked for so long. */
-#define SILENT_PERIODS 5
 
 static enum step_verdict wait_for_blue(struct step_run *r, const struct elb_health *blue)
 {
@@ -19,15 +15,11 @@ static enum step_verdict wait_for_blue(struct step_run *r, const struct elb_heal
 /* Users are not sent where nobody answers while somebody does elsewhere. */
 static enum step_verdict blue_is_no_worse(struct step_run *r, struct err *e)
 {
-	struct elb_health blue, green;
-
-	if (elb_health(r->aws, r->blue, &blue, e))
-		return STEP_FAIL;
-	if (blue.healthy > 0)
+	(void)e;
+	if (step_blue_can_serve(r))
 		return STEP_DONE;
-	if (elb_health(r->aws, r->green, &green, e))
-		return STEP_FAIL;
-	return green.healthy > 0 ? wait_for_blue(r, &blue) : STEP_DONE;
+	step_say(r, "blue has no healthy target and green has: traffic stays on green until blue is healthy");
+	return STEP_WAIT;
 }
 
 static enum step_verdict blue_is_healthy(struct step_run *r, struct err *e)
@@ -48,11 +40,11 @@ static enum step_verdict move(struct step_run *r, struct err *e)
 static enum step_verdict prove(struct step_run *r, struct err *e)
 {
 	int n = (int)json_num(r->params, "quiet_periods", 0);
-	struct quiet q = { 0 };
+	struct drained q = { 0 };
 
-	if (n && quiet_look(r, r->green, r->blue, n > SILENT_PERIODS ? n : SILENT_PERIODS, &q, e))
+	if (n && step_drained(r, r->green, r->blue, n > DRAINED_SILENT ? n : DRAINED_SILENT, &q, e))
 		return STEP_FAIL;
-	if (!n || (q.complete && (q.busy >= n || q.silent >= SILENT_PERIODS)))
+	if (!n || drained_is_proved(&q, n))
 		return step_note(r, "traffic is on blue", json_pack("{s:i, s:i}", "blue_only_periods", q.busy,
 								    "silent_periods", q.silent), e) ? STEP_FAIL : STEP_DONE;
 	step_say(r, q.loud ? "the rule gives green no weight, but green still answers requests"

@@ -18,13 +18,11 @@
 #include "steps/fetch.h"
 #include "steps/kinds.h"
 #include "steps/oneoff.h"
-#include "steps/quiet.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define POLL_MS 500 /* users wait for each of them */
-#define SILENT_PERIODS 5 /* nobody asked anybody for so long: nobody is there to write */
 
 /* What the wiki shall be, and what it is called in memo and in the task's name. */
 struct goal {
@@ -333,11 +331,11 @@ static enum step_verdict all_on_green(struct step_run *r, struct err *e)
 static enum step_verdict nobody_asks_blue(struct step_run *r, struct err *e)
 {
 	int n = (int)json_num(r->params, "quiet_periods", 0);
-	struct quiet q = { 0 };
+	struct drained q = { 0 };
 
-	if (n && quiet_look(r, r->blue, r->green, n > SILENT_PERIODS ? n : SILENT_PERIODS, &q, e))
+	if (n && step_drained(r, r->blue, r->green, n > DRAINED_SILENT ? n : DRAINED_SILENT, &q, e))
 		return STEP_FAIL;
-	if (!n || (q.complete && (q.busy >= n || q.silent >= SILENT_PERIODS)))
+	if (!n || drained_is_proved(&q, n))
 		return STEP_DONE;
 	step_say(r, "waiting for proof that nobody asks blue any more: green alone was seen in %d of %d closed periods", q.busy, n);
 	r->wake_at = r->now + r->plan->watch.poll_ms;

@@ -13,7 +13,6 @@
 #include "base/err.h"
 #include "plan/plan.h"
 #include "steps/kinds.h"
-#include "steps/quiet.h"
 
 #include <string.h>
 
@@ -58,9 +57,9 @@ static enum step_verdict no_weight(struct step_run *r, struct err *e)
 static enum step_verdict quiet(struct step_run *r, struct err *e)
 {
 	int n = (int)json_num(r->params, "quiet_periods", 0);
-	struct quiet q;
+	struct drained q;
 
-	if (quiet_look(r, r->blue, r->green, n, &q, e))
+	if (step_drained(r, r->blue, r->green, n, &q, e))
 		return STEP_FAIL;
 	if (q.complete && q.closed == n && q.busy == n && !q.loud)
 		return STEP_DONE;

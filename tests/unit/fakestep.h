@@ -111,6 +111,15 @@ int64_t step_weight_since(const struct step_run *r) { return fake_of(r)->weight_
 int step_green_permille(const struct step_run *r) { return fake_of(r)->permille; }
 int step_green_intended(const struct step_run *r) { return step_green_permille(r); }
 
+bool step_blue_can_serve(struct step_run *r) { return drained_blue_can_serve(r->aws, r->blue, r->green); }
+
+int step_drained(struct step_run *r, const char *quiet, const char *busy, int n, struct drained *out, struct err *e)
+{
+	const struct drained_of of = { quiet, busy, step_weight_since(r), r->now, n };
+
+	return drained_look(r->aws, r->plan, &of, out, e);
+}
+
 enum step_answer step_asked(const struct step_run *r, char *who, size_t size)
 {
 	snprintf(who, size, "%s", fake_of(r)->asked ? "anna" : "");

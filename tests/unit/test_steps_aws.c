@@ -10,7 +10,6 @@
 #include "aws/cloudformation.h"
 #include "aws/cred.h"
 #include "aws/ecs.h"
-#include "steps/quiet.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -594,7 +593,7 @@ static void retire_stops_when_blue_has_weight(void **state)
 static void quiet_counts_what_came_after_the_last_request(void **state)
 {
 	struct step_run r = { .blue = SIM_BLUE, .green = SIM_GREEN };
-	struct quiet q;
+	struct drained q;
 	struct fake f;
 
 	(void)state;
@@ -604,12 +603,12 @@ static void quiet_counts_what_came_after_the_last_request(void **state)
 	clock_sleep(sim_clock(f.w.sim), 5 * MINUTE);
 	r.engine = (struct engine *)&f, r.plan = &f.plan, r.aws = f.w.aws;
 	r.now = clock_wall(sim_clock(f.w.sim));
-	assert_int_equal(quiet_look(&r, SIM_GREEN, SIM_BLUE, 10, &q, &f.e), 0);
+	assert_int_equal(step_drained(&r, SIM_GREEN, SIM_BLUE, 10, &q, &f.e), 0);
 	assert_true(q.complete && q.busy >= 2 && q.busy == q.closed && !q.loud && !q.silent);
 	sim_set_weights(f.w.sim, 500, 500);
 	clock_sleep(sim_clock(f.w.sim), 5 * MINUTE);
 	r.now = clock_wall(sim_clock(f.w.sim));
-	assert_int_equal(quiet_look(&r, SIM_GREEN, SIM_BLUE, 10, &q, &f.e), 0);
+	assert_int_equal(step_drained(&r, SIM_GREEN, SIM_BLUE, 10, &q, &f.e), 0);
 	assert_true(q.loud >= 2 && q.closed > q.loud && q.requests > 0);
 	assert_int_equal(q.busy, 0);
 	fake_close(&f);

@@ -51,7 +51,7 @@ static int wiki_send(void *ctx, const struct http_req *q, struct http_res *a, st
 	w->once = q->once;
 	w->asked++;
 	if (w->left)
-		return http_left(q, e);
+		return http_cancelled(q, e);
 	if (w->bad-- > 0) {
 		if (!w->bad_status)
 			return err_set(e, ERR_NET, "no connection");
@@ -175,7 +175,7 @@ static void probe_that_was_given_up_is_no_failure(void **state)
 	simworld_wait(&f.w, 300); /* its patience is over */
 	w.left = true;
 	assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_FAIL);
-	assert_true(err_retryable(&f.e));
+	assert_true(err_ends_tick(&f.e));
 	w.left = false;
 	assert_int_equal(fake_advance(&f, MINUTE), STEP_DONE);
 	fake_close(&f);
