@@ -151,10 +151,11 @@ static int drive_on(struct driver *d)
 static enum follow_end drive_when_free(struct driver *d, struct err *e)
 {
 	struct run *r = (struct run *)engine_run(d->engine);
+	struct follow f = { .run = r, .screen = &d->screen, .show = follow_show, .holds = run_is_over };
 	enum follow_end end;
 
 	signals_follow(d->engine);
-	while ((end = follow(r, &d->screen, 0, e)) == FOLLOW_NOBODY && !signals_leave()) {
+	while ((end = follow(&f, e)) == FOLLOW_NOBODY && !signals_leave()) {
 		if (!engine_claim(d->engine, e))
 			return end;
 		if (e->kind != ERR_LOST && e->kind != ERR_MOVED && e->kind != ERR_CANCELLED)

@@ -2,53 +2,50 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "cli/driven.h"
 #include "cli/out.h"
 #include "cli/screen.h"
 #include "cli/signals.h"
 #include "engine/engine.h"
 #include "steps/registry.h"
 
-/* A holder is alive while its process exists and, by our own clock, its signs
- * of life go on. */
-struct pulse {
-	int64_t beats, since;
-};
+#define FOLLOW_LOOK_MS 1000
 
-static bool follow_is_driven(struct pulse *p, const struct run *r, struct store *s)
+static int64_t follow_left(const struct follow *f)
 {
-	struct err ignored = { 0 };
-	int64_t now = clock_mono(&clock_real), beats = 0;
+	int64_t left = f->until ? f->until - clock_mono(&clock_real) : FOLLOW_LOOK_MS;
 
-	if (!r->holder[0] || engine_holder_is_dead(r))
-		return false;
-	if (store_beats(s, r->id, &beats, &ignored) || beats != p->beats || !p->since)
-		*p = (struct pulse){ beats, now };
-	return now - p->since < ENGINE_LEASE_MS;
+	return left < FOLLOW_LOOK_MS ? left : FOLLOW_LOOK_MS;
 }
 
-static int follow_step(struct run *r, struct screen *sc, int64_t until, struct err *e)
+static int follow_step(struct follow *f, struct err *e)
 {
-	int64_t left = until ? until - clock_mono(&clock_real) : 1000;
-
-	screen_show(sc, r, "");
-	clock_sleep(&clock_real, left < 1000 ? left : 1000);
-	store_watch_clear(sc->store);
-	return run_catch_up(r, sc->store, e);
+	f->show(f);
+	clock_sleep(&clock_real, follow_left(f));
+	store_watch_clear(f->screen->store);
+	return run_catch_up(f->run, f->screen->store, e);
 }
 
-enum follow_end follow(struct run *r, struct screen *sc, int64_t until, struct err *e)
+void follow_show(struct follow *f)
+{
+	screen_show(f->screen, f->run, "");
+}
+
+enum follow_end follow(struct follow *f, struct err *e)
 {
 	struct pulse p = { 0 };
 
-	sc->keys = FOLLOW_KEYS;
-	while (!run_is_over(r)) {
-		if (until && clock_mono(&clock_real) >= until)
+	f->screen->keys = FOLLOW_KEYS;
+	while (!f->holds(f->run)) {
+		if (run_is_over(f->run))
+			return FOLLOW_OVER;
+		if (f->until && clock_mono(&clock_real) >= f->until)
 			return FOLLOW_TIME;
-		if (!follow_is_driven(&p, r, sc->store))
+		if (!driven_feel(&p, f->run, f->screen->store))
 			return FOLLOW_NOBODY;
-		if (signals_leave() || (sc->for_show && out_is_unread()))
+		if (signals_leave() || (f->screen->for_show && out_is_unread()))
 			return FOLLOW_LEFT;
-		if (follow_step(r, sc, until, e))
+		if (follow_step(f, e))
 			return FOLLOW_ERROR;
 	}
 	return FOLLOW_OVER;
@@ -80,5 +77,5 @@ int follow_run(const struct cli *c, struct store *s, const char *run)
 		return cli_fail(&e);
 	clock_real.wake_fd = store_watch_fd(s);
 	signals_follow(NULL);
-	return follow_said(&sc, r, follow(r, &sc, 0, &e), &e);
+	return follow_said(&sc, r, follow(&(struct follow){ .run = r, .screen = &sc, .show = follow_show, .holds = run_is_over }, &e), &e);
 }

@@ -1,10 +1,12 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "cli/cli.h"
+#include "cli/driven.h"
 #include "engine/run.h"
 #include "steps/registry.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct listing {
 	const struct cli *cli;
@@ -12,21 +14,33 @@ struct listing {
 	json_t *rows;
 };
 
+static json_t *list_row(const struct listing *l, const struct event *ev, const char *when)
+{
+	autorun struct run *r = NULL;
+	struct err e = { 0 };
+	json_t *row;
+
+	if (run_load(l->store, ev->run, step_kinds, &r, &e))
+		return json_pack("{s:s, s:s, s:o, s:s}", "run", ev->run, "started", when, "state", json_text(e.msg), "why", "");
+	row = json_pack("{s:s, s:s, s:s, s:o, s:b}", "run", ev->run, "started", when, "state", run_state_name(r->state), "why",
+			json_text(r->why), "over", run_is_over(r));
+	json_object_update_new(row, driven_json(r, driven_look(r)));
+	return row;
+}
+
 static int add_run(void *ctx, const struct event *ev)
 {
 	struct listing *l = ctx;
-	autorun struct run *r = NULL;
-	struct err e = { 0 };
 	char when[21];
 
 	clock_iso(ev->at, when);
-	if (run_load(l->store, ev->run, step_kinds, &r, &e))
-		json_array_append_new(l->rows, json_pack("{s:s, s:s, s:o, s:s}", "run", ev->run, "started", when, "state",
-							 json_text(e.msg), "why", ""));
-	else
-		json_array_append_new(l->rows, json_pack("{s:s, s:s, s:s, s:o}", "run", ev->run, "started", when, "state",
-							 run_state_name(r->state), "why", json_text(r->why)));
+	json_array_append_new(l->rows, list_row(l, ev, when));
 	return 0;
+}
+
+static bool list_is_left(const json_t *row)
+{
+	return json_object_get(row, "over") && !json_yes(row, "over") && !strcmp(json_str(row, "driven", ""), "no");
 }
 
 static void print_rows(const json_t *rows)
@@ -35,8 +49,8 @@ static void print_rows(const json_t *rows)
 	json_t *row;
 
 	json_array_foreach(rows, i, row)
-		printf("%-48s %s  %-14s %s\n", json_str(row, "run", ""), json_str(row, "started", ""),
-		       json_str(row, "state", ""), json_str(row, "why", ""));
+		printf("%-48s %s  %-14s %s%s\n", json_str(row, "run", ""), json_str(row, "started", ""),
+		       json_str(row, "state", ""), list_is_left(row) ? "NOBODY DRIVES IT " : "", json_str(row, "why", ""));
 }
 
 static int run(struct cli *c)

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "cli/detach.h"
 #include "cli/drive.h"
 #include "engine/engine.h"
 #include "steps/registry.h"
@@ -98,7 +99,7 @@ static int check_and_give(const struct cli *c, struct store *s, const char *id, 
 	return give(c, s, id, orders[k].order, e);
 }
 
-int order_run(const struct cli *c, const char *order)
+int order_run(struct cli *c, const char *order)
 {
 	autostore struct store *s = NULL;
 	autofree char *id = NULL;
@@ -113,5 +114,6 @@ int order_run(const struct cli *c, const char *order)
 		cli_print_json(json_pack("{s:s, s:s}", "run", id, "order", order));
 	else
 		printf("%s ordered for run %s\n", order, id);
-	return CUTOVER_EXIT_OK;
+	store_close(steal(&s)); /* it must not cross a fork */
+	return detach_hand_over(c, id, orders[k].drive);
 }

@@ -384,7 +384,26 @@ void say_screen(const struct run *r, const char *saying, long long now, bool col
 	}
 }
 
-/* --- who drives ---------------------------------------------------------------------------- */
+/* --- where it stands, and who drives ------------------------------------------------------ */
+
+void say_now(const struct run *r, struct buf *out)
+{
+	size_t i = run_current_index(r), n = r->plan->nsteps;
+
+	buf_addf(out, "%s%s", run_state_name(r->state), r->paused ? " (paused)" : "");
+	if (r->state == RUN_FORWARD && i < n)
+		buf_addf(out, ", step %zu of %zu: %s (%s)", i + 1, n, r->plan->steps[i].id, r->plan->steps[i].kind->name);
+}
+
+json_t *say_now_json(const struct run *r)
+{
+	size_t i = run_current_index(r), n = r->plan->nsteps;
+
+	if (r->state != RUN_FORWARD || i >= n)
+		return NULL;
+	return json_pack("{s:s, s:s, s:i, s:i}", "step", r->plan->steps[i].id, "do", r->plan->steps[i].kind->name, "place",
+			 (int)i + 1, "of", (int)n);
+}
 
 void say_holder(const struct run *r, struct buf *out)
 {

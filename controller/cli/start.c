@@ -1,33 +1,14 @@
 #include "base/clock.h"
 #include "base/err.h"
+#include "cli/detach.h"
 #include "cli/drive.h"
 #include "cli/load.h"
+#include "cli/out.h"
 #include "engine/engine.h"
 #include "plan/plan.h"
 #include "steps/registry.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-/* The child leads its own session: a closed terminal does not reach it. */
-static int detach(void)
-{
-	int null;
-	pid_t pid = fork();
-
-	if (pid)
-		return pid < 0 ? -1 : 1;
-	setsid();
-	null = open("/dev/null", O_RDWR);
-	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
-	return 0;
-}
 
 static int begin(const struct cli *c, const struct plan *plan, char id[96], struct err *e)
 {
@@ -47,17 +28,19 @@ static int go_on(struct cli *c, const char *id)
 	return cli_store(c, &s, &e) ? cli_fail(&e) : drive_run(c, s, id, false);
 }
 
+/* Returns when somebody drives it: what comes next may ask for that. */
 static int go_on_detached(struct cli *c, const char *id)
 {
-	int rc;
+	struct err e = { 0 };
+	pid_t pid;
 
 	puts(id);
-	fflush(stdout);
-	rc = detach();
-	if (rc)
-		return rc < 0 ? CUTOVER_EXIT_INTERNAL : CUTOVER_EXIT_OK;
-	c->tty = false;
-	return go_on(c, id);
+	pid = detach_driver(c, id);
+	if (pid < 0) {
+		out_error("cutover: no process can be started for run %s: `cutover resume %s` drives it\n", id, id);
+		return CUTOVER_EXIT_INTERNAL;
+	}
+	return detach_await(c, id, pid, &e) ? cli_fail(&e) : CUTOVER_EXIT_OK;
 }
 
 static int run(struct cli *c)

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "cli/cli.h"
+#include "cli/driven.h"
 #include "cli/say.h"
 #include "engine/engine.h"
 #include "steps/registry.h"
@@ -20,11 +21,13 @@ static json_t *steps_json(const struct run *r)
 
 static json_t *status_json(const struct run *r)
 {
-	return json_pack("{s:s, s:s, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:O*}", "run", r->id, "state",
-			 run_state_name(r->state), "why", json_text(r->why), "paused", r->paused, "attempt", r->attempt,
-			 "exit_code", run_exit_code(r), "holder", r->holder, "traffic",
-			 run_traffic_json(r), "steps", steps_json(r),
-			 "verdict", r->verdict);
+	json_t *j = driven_json(r, driven_look(r));
+
+	json_object_update_new(j, json_pack("{s:s, s:s, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:O*}", "run", r->id, "state",
+					    run_state_name(r->state), "why", json_text(r->why), "paused", r->paused, "attempt",
+					    r->attempt, "exit_code", run_exit_code(r), "holder", r->holder, "traffic",
+					    run_traffic_json(r), "steps", steps_json(r), "verdict", r->verdict));
+	return j;
 }
 
 static void print_text(const struct cli *c, const struct run *r)
@@ -33,7 +36,7 @@ static void print_text(const struct cli *c, const struct run *r)
 
 	say_screen(r, "", clock_wall(&clock_real), c->color, &text);
 	fputs(text.p, stdout);
-	if (!run_is_over(r) && (!r->holder[0] || engine_holder_is_dead(r)))
+	if (!run_is_over(r) && driven_look(r) == DRIVEN_NO)
 		printf("NOBODY DRIVES THIS RUN: `cutover resume %s` goes on, `cutover rollback %s` takes it back\n", r->id,
 		       r->id);
 	if (run_is_over(r) && r->why[0])

@@ -96,17 +96,26 @@ static bool holder_is_near(const struct holder *h, const struct holder *me)
 
 /* What cannot be seen may live: only the kernel's "no such process", or another
  * process under the same pid, is proof. */
-bool engine_holder_is_dead(const struct run *r)
+enum engine_life engine_holder_life(const struct run *r)
 {
 	struct holder h, me = holder_self();
 	long long start;
 
 	if (!holder_parse(r->holder, &h) || !holder_is_near(&h, &me))
-		return false;
+		return ENGINE_UNSEEN;
 	if (kill((pid_t)h.pid, 0) && errno == ESRCH)
-		return true;
+		return ENGINE_DEAD;
 	start = holder_start_time(h.pid);
-	return start == HOLDER_ENDED || (start != HOLDER_UNSEEN && h.start != HOLDER_UNSEEN && start != h.start);
+	if (start == HOLDER_ENDED)
+		return ENGINE_DEAD;
+	if (start == HOLDER_UNSEEN || h.start == HOLDER_UNSEEN)
+		return ENGINE_UNSEEN;
+	return start == h.start ? ENGINE_ALIVE : ENGINE_DEAD;
+}
+
+bool engine_holder_is_dead(const struct run *r)
+{
+	return engine_holder_life(r) == ENGINE_DEAD;
 }
 
 static int claim_append(struct engine *en, struct err *e)
@@ -143,6 +152,8 @@ static int claim_outwait(struct engine *en, struct err *e)
 		return -1;
 	while (clock_mono(en->clock) - from < ENGINE_LEASE_MS + HTTP_TIMEOUT_MS) {
 		clock_sleep(en->clock, 1000);
+		if (engine_is_urged(en))
+			return err_set(e, ERR_CANCELLED, "left while %s was waited for", en->run->holder);
 		if (store_beats(en->store, en->run->id, &now, e) || run_catch_up(en->run, en->store, e))
 			return -1;
 		if (now != first || en->run->claim_seq != had)

@@ -37,6 +37,10 @@ const char *engine_saying(const struct engine *en); /* what the current step wai
 #define ENGINE_BEAT_MS 5000
 #define ENGINE_LEASE_MS 30000
 int engine_claim(struct engine *en, struct err *e);
+/* Of the process that a run's holder names; UNSEEN: on another machine, in
+ * another PID namespace, hidden. One that is alive may hang all the same. */
+enum engine_life { ENGINE_UNSEEN, ENGINE_ALIVE, ENGINE_DEAD };
+enum engine_life engine_holder_life(const struct run *r);
 bool engine_holder_is_dead(const struct run *r); /* surely; what cannot be seen is not */
 
 /* Does what can be done now, without sleeping. wake_at (wall ms): when to call

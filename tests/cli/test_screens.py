@@ -15,6 +15,16 @@ BAKE = shift(25, 'PT20M')  # stays there until somebody comes
 F_SETPIPE_SZ = 1031
 
 
+def fill(fd):
+    """Until nothing more fits."""
+    os.set_blocking(fd, False)
+    try:
+        while os.write(fd, b'x' * 512):
+            pass
+    except BlockingIOError:
+        os.set_blocking(fd, True)
+
+
 class Screen:
     """A command on a terminal of its own, whose screen is read, or not."""
 
@@ -22,6 +32,8 @@ class Screen:
         self.case, self.text, self.reads = case, b'', threading.Event()
         self.fd, there = pty.openpty()
         fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack('HHHH', *size, 0, 0))
+        if not reads:
+            fill(there)
         self.process = subprocess.Popen([CUTOVER, *args], env={**case.env, 'TERM': 'xterm', **env}, cwd=case.dir,
                                         stdin=there, stdout=there, stderr=there, start_new_session=True,
                                         preexec_fn=lambda: fcntl.ioctl(there, termios.TIOCSCTTY, 0))
@@ -112,7 +124,6 @@ class Stuck(Case):
     def test_a_terminal_whose_peer_is_gone(self):
         self.alarming()
         screen = Screen(self, 'start', self.plan(LOOK, BAKE, ALL), reads=False)
-        os.write(screen.fd, b'')
         self.wait_for_green(25)
         self.goes_back(screen.process)
 
@@ -120,12 +131,7 @@ class Stuck(Case):
         self.alarming()
         reader, writer = os.pipe()
         fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
-        os.set_blocking(writer, False)
-        try:
-            while os.write(writer, b'x' * 512):
-                pass
-        except BlockingIOError:
-            os.set_blocking(writer, True)
+        fill(writer)
         driver = self.drive('start', self.plan(LOOK, BAKE, ALL), stdout=writer)
         os.close(writer)
         self.wait_for_green(25, driver)
@@ -151,12 +157,7 @@ class Stuck(Case):
         self.world()
         reader, writer = os.pipe()
         fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
-        os.set_blocking(writer, False)
-        try:
-            while os.write(writer, b'x' * 512):
-                pass
-        except BlockingIOError:
-            os.set_blocking(writer, True)
+        fill(writer)
         driver = subprocess.Popen([CUTOVER, 'start', self.plan(LOOK, BAKE, ALL)], env=self.env, cwd=self.dir, stderr=writer,
                                   stdout=writer, stdin=subprocess.DEVNULL)
         os.close(writer)
@@ -173,7 +174,7 @@ class Leaving(Case):
         self.world()
         driver = self.drive('start', self.plan(LOOK, BAKE, ALL))
         self.wait_for_green(25, driver)
-        for command, number in (('resume', None), ('watch', None), ('resume', TERM), ('watch', HUP)):
+        for command, number in (('resume', None), ('watch', None), ('resume', TERM), ('watch', HUP), ('wait', INT)):
             with self.subTest(command, signal=number):
                 screen = Screen(self, command)
                 if number:
