@@ -170,6 +170,8 @@ static bool applies(const struct db_check *c, const struct db_server *s, const s
 		return tables && t->need_ddl_rights;
 	case WHEN_AURORA:
 		return server && s->aurora;
+	case WHEN_BINLOG:
+		return server && t->need_binlog;
 	default:
 		return server;
 	}

@@ -11,6 +11,7 @@ enum db_check_when { /* else it is left out */
 	WHEN_TABLES,  /* a database is named */
 	WHEN_AURORA,
 	WHEN_DDL,     /* the login must be able to change tables */
+	WHEN_BINLOG,  /* a binlog is needed */
 };
 
 enum db_check_bound {

@@ -64,14 +64,18 @@ static int say_right(struct err *e, const char *right)
 	return e->kind == ERR_DENIED ? err_wrap(e, "this needs the right %s", right) : -1;
 }
 
+const char *db_log_status(const struct db *d)
+{
+	return is_mysql_since(d, NEW_LOG_WORDS) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
+}
+
 int db_position(struct db *d, struct db_position *out, struct err *e)
 {
-	const char *sql = is_mysql_since(d, NEW_LOG_WORDS) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
 	autojson json_t *rows = NULL;
 	const json_t *row;
 
 	*out = (struct db_position){ 0 };
-	if (db_json(d, sql, NULL, &rows, e))
+	if (db_json(d, db_log_status(d), NULL, &rows, e))
 		return say_right(e, "REPLICATION CLIENT (BINLOG MONITOR on MariaDB)");
 	row = json_array_get(rows, 0);
 	if (row)
@@ -83,13 +87,12 @@ int db_position(struct db *d, struct db_position *out, struct err *e)
  * 0.1 s (CACHE_MIN_IDLE_TIME_NS, storage/innobase/trx/trx0i_s.cc): with somebody
  * who reads more often, the copy stays as it is. Our own transaction is the
  * witness: a list without it, or with an older one of ours, is not of now. */
-static int count_open(struct db *d, int64_t older_s, int64_t *n, struct err *e)
+static int count_open(struct db *d, const char *which, int64_t *n, struct err *e)
 {
 	autofree char *sql = xasprintf(
 		"SELECT IF(SUM(trx_mysql_thread_id = CONNECTION_ID() AND trx_started >= NOW() - INTERVAL 1 SECOND), "
-		"SUM(trx_mysql_thread_id NOT IN (0, CONNECTION_ID()) AND trx_started <= NOW() - INTERVAL %" PRId64 " SECOND), "
-		"NULL) FROM information_schema.innodb_trx",
-		older_s);
+		"SUM(trx_mysql_thread_id NOT IN (0, CONNECTION_ID()) AND %s), "
+		"NULL) FROM information_schema.innodb_trx", which);
 	bool old;
 
 	if (db_number(d, sql, n, &old, e))
@@ -111,19 +114,55 @@ static int tell(struct db *d, const char *sql, struct err *e)
 	return rc;
 }
 
-int db_open_since(struct db *d, int64_t older_s, int64_t *n, struct err *e)
+static int look_at_open(struct db *d, const char *which, int64_t *n, struct err *e)
 {
 	struct err end = { 0 };
 	int rc;
 
 	if (tell(d, "START TRANSACTION WITH CONSISTENT SNAPSHOT", e))
 		return -1;
-	rc = count_open(d, older_s, n, e);
+	rc = count_open(d, which, n, e);
 	if (tell(d, "ROLLBACK", &end) && !rc) {
 		*e = end;
 		return -1;
 	}
 	return rc;
+}
+
+int db_open_since(struct db *d, int64_t older_s, int64_t *n, struct err *e)
+{
+	autofree char *which = xasprintf("trx_started <= NOW() - INTERVAL %" PRId64 " SECOND", older_s);
+
+	return look_at_open(d, which, n, e);
+}
+
+/* Of sessions in these databases, or in none: who is elsewhere may write here
+ * too, and is not waited for on a server that never rests. */
+static char *in_databases(struct db *d, const json_t *counts)
+{
+	const char *list = is_mysql_since(d, 90000) ? "performance_schema.processlist" : "information_schema.processlist";
+	autobuf struct buf b = BUF_MAX(16384);
+	size_t i;
+	const json_t *v;
+
+	buf_addf(&b, "AND trx_mysql_thread_id IN (SELECT id FROM %s WHERE db IS NULL", list);
+	json_array_foreach(counts, i, v) {
+		const char *name = json_string_value(v);
+		autofree char *database = xasprintf("%.*s", (int)strcspn(name, "."), name), *quoted = db_quote(database);
+
+		if (quoted)
+			buf_addf(&b, " OR db = %s", quoted);
+	}
+	buf_adds(&b, ")");
+	return buf_take(&b);
+}
+
+int db_open_writers(struct db *d, const json_t *counts, int64_t *n, struct err *e)
+{
+	autofree char *where = json_array_size(counts) ? in_databases(d, counts) : xstrdup("");
+	autofree char *which = xasprintf("trx_rows_modified > 0 %s", where);
+
+	return look_at_open(d, which, n, e);
 }
 
 /* --- the replica ------------------------------------------------------------------------ */

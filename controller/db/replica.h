@@ -22,6 +22,10 @@ int db_position(struct db *d, struct db_position *out, struct err *e);
 /* Transactions of others that were open `older_s` seconds ago already: they may
  * still write, whatever the wiki says now. ERR_BUSY: the server's list is old. */
 int db_open_since(struct db *d, int64_t older_s, int64_t *n, struct err *e);
+/* Those that have changed rows and not ended: what they wrote is in no log yet.
+ * counts (db/binlog.h): of sessions in its databases, or in none; NULL: of all. */
+int db_open_writers(struct db *d, const json_t *counts, int64_t *n, struct err *e);
+const char *db_log_status(const struct db *d); /* the statement that says where its binlog ends */
 
 struct db_replica {
 	bool follows;               /* it is set up to; everything else is only then of use */

@@ -21,7 +21,8 @@ def setUpModule():
     for each in HERE['source'], HERE['copy']:
         each.sql("SET sql_log_bin=0; CREATE USER asks@'%'; GRANT PROCESS, BINLOG MONITOR, REPLICA MONITOR, "
                  "REPLICATION SLAVE ADMIN, RELOAD ON *.* TO asks@'%'; CREATE USER nobody@'%'; "
-                 "GRANT SELECT, EXECUTE, INSERT ON mysql.* TO asks@'%'")
+                 "GRANT SELECT, EXECUTE, INSERT ON mysql.* TO asks@'%'; GRANT SELECT ON wiki.* TO asks@'%'; "
+                 "GRANT SELECT ON other.* TO asks@'%'")
     HERE['source'].sql("CREATE USER follows@'%' IDENTIFIED BY 'follows'; GRANT REPLICATION SLAVE ON *.* TO follows@'%'; "
                        "CREATE DATABASE wiki; CREATE TABLE wiki.t (a INT PRIMARY KEY) ENGINE=InnoDB")
 
@@ -166,6 +167,115 @@ class Replica(unittest.TestCase):
         self.assertEqual(said.get('kind'), 'unsure', said)
         self.assertLess(time.monotonic() - begun, 16)
 
+    # --- what was written since -----------------------------------------------------------
+
+    def written(self, since, counts=None, user='asks'):
+        return ask(self.source, 'written', json.dumps({**since, 'counts': counts}), user=user)
+
+    def test_written_since_names_tables_and_statements(self):
+        since = ask(self.source, 'position')
+        self.assertEqual(self.written(since)['tables'], {})
+        self.insert(3000)
+        self.source.sql("CREATE DATABASE other; CREATE TABLE other.t (a INT) ENGINE=InnoDB; INSERT INTO other.t VALUES (1); "
+                        "SET SESSION binlog_format='STATEMENT'; USE wiki; INSERT INTO t VALUES (3001)")
+        self.addCleanup(self.source.sql, 'DROP DATABASE other')
+        said = self.written(since)
+        self.assertEqual(said['tables'], {'wiki.t': 1, 'other': 2, 'other.t': 1, 'wiki': 1})
+        self.assertTrue(said['whole'])
+        self.assertEqual(said['upto'], ask(self.source, 'position'))
+        self.assertEqual(self.written(since, ['wiki'])['tables'], {'wiki.t': 1, 'wiki': 1})
+        self.assertEqual(self.written(since, ['other.u'])['tables'], {'other': 2})  # of a statement the table is not known
+        self.assertEqual(self.written(said['upto'])['tables'], {})
+
+    def test_what_rds_writes_by_itself_is_not_written(self):
+        self.source.sql('SET sql_log_bin=0; CREATE TABLE mysql.rds_heartbeat2 (id INT PRIMARY KEY, value BIGINT) ENGINE=InnoDB')
+        self.addCleanup(self.source.sql, 'SET sql_log_bin=0; DROP TABLE mysql.rds_heartbeat2')
+        since = ask(self.source, 'position')
+        for form in 'ROW', 'STATEMENT', 'MIXED':
+            self.source.sql(f"SET SESSION binlog_format='{form}'; USE mysql; FLUSH BINARY LOGS; INSERT INTO mysql.rds_heartbeat2(id, value) "
+                            'VALUES (1, 2) ON DUPLICATE KEY UPDATE value = value + 1; CREATE TEMPORARY TABLE wiki.x (a INT); '
+                            "CREATE USER IF NOT EXISTS later@'%'; ANALYZE TABLE wiki.t; FLUSH TABLES")
+        said = self.written(since)
+        self.assertEqual((said['tables'], said['whole']), ({}, True))
+        self.assertNotEqual(said['upto']['file'], since['file'])
+        self.insert(3002)
+        self.source.sql('FLUSH BINARY LOGS')
+        self.assertEqual(self.written(since)['tables'], {'wiki.t': 1})
+
+    def test_written_in_every_form_is_seen(self):
+        """Compressed, prepared by XA, with the statement beside its rows, by tables' changes."""
+        self.addCleanup(self.source.sql, 'SET GLOBAL log_bin_compress=0; SET GLOBAL binlog_annotate_row_events=1')
+        for word in ("SET GLOBAL log_bin_compress=1; SET GLOBAL log_bin_compress_min_len=10; INSERT INTO wiki.t VALUES (1001),(1002),(1003)",
+                     "XA START 'a'; INSERT INTO wiki.t VALUES (1010); XA END 'a'; XA PREPARE 'a'; XA COMMIT 'a'",
+                     'DELETE FROM wiki.t WHERE a > 1000', 'UPDATE wiki.t SET a = a + 5000 ORDER BY a DESC LIMIT 1',
+                     'ALTER TABLE wiki.t COMMENT "x"', "SET SESSION binlog_format='STATEMENT'; INSERT INTO wiki.t VALUES (1020)",
+                     'TRUNCATE wiki.t'):
+            since = ask(self.source, 'position')
+            self.source.sql(word)
+            self.assertTrue(self.written(since, ['wiki'])['tables'], word)
+
+    def alone(self):
+        """Its log is followed by nobody, who would keep its files, and leaves one database out."""
+        if 'alone' not in HERE:
+            HERE['alone'] = HERE['servers'].start('alone', '--log-bin=alone-bin', '--server-id=9', '--binlog-ignore-db=sessions')
+            HERE['alone'].sql("SET sql_log_bin=0; CREATE USER asks@'%'; GRANT BINLOG MONITOR, SELECT ON *.* TO asks@'%'; "
+                              'CREATE DATABASE wiki; CREATE DATABASE sessions')
+        return HERE['alone']
+
+    def test_log_that_is_gone_or_begun_anew_is_not_known(self):
+        alone = self.alone()
+        since = ask(alone, 'position')
+        alone.sql('FLUSH BINARY LOGS')
+        now = ask(alone, 'position')
+        asked = lambda at: ask(alone, 'written', json.dumps({**at, 'counts': ['wiki']}))
+        self.assertEqual(asked(since)['tables'], {})
+        alone.sql(f"PURGE BINARY LOGS TO '{now['file']}'")
+        self.assertEqual(asked(now)['tables'], {})
+        for odd in since, {'file': 'other.000001', 'at': 4}, {**now, 'at': 10 ** 9}, {**now, 'at': now['at'] - 7}, {'file': '', 'at': 0}:
+            self.assertEqual(asked(odd).get('kind'), 'gate', odd)
+
+    def test_database_that_the_log_leaves_out_is_not_known(self):
+        alone = self.alone()
+        since = ask(alone, 'position')
+        for counts, known in (None, False), (['sessions'], False), (['wiki'], True):
+            said = ask(alone, 'written', json.dumps({**since, 'counts': counts}))
+            self.assertEqual('tables' in said, known, said)
+
+    def test_database_that_is_not_there_is_never_seen_to_be_written(self):
+        since = ask(self.source, 'position')
+        for user, counts in (('asks', 'wikki'), ('asks', 'wikki.page'), ('nobody', 'wiki')):
+            said = self.written(since, ['mysql', counts] if user == 'asks' else [counts], user)
+            self.assertIn(f'names {counts}', said.get('msg', ''), said)
+
+    def test_server_without_a_log_is_not_known(self):
+        said = ask(self.copy_without_log(), 'written', json.dumps({'file': 'source-bin.000001', 'at': 4}))
+        self.assertEqual(said['kind'], 'gate')
+        self.assertIn('writes no binlog', said['msg'])
+
+    def copy_without_log(self):
+        server = HERE['servers'].start('silent', '--server-id=8')
+        server.sql("CREATE USER asks@'%'; GRANT BINLOG MONITOR ON *.* TO asks@'%'")
+        return server
+
+    def test_transaction_that_has_written_and_not_ended_is_counted(self):
+        self.insert(94)
+        since = ask(self.source, 'position')
+        reader = self.source.session('START TRANSACTION; SELECT * FROM wiki.t', 'wiki')
+        session = self.source.session('START TRANSACTION; UPDATE wiki.t SET a = 95 WHERE a = 94', 'wiki')
+        try:
+            self.assertTrue(wait(lambda: ask(self.source, 'writers', 'null') == {'writers': 1}, every=0.3))
+            for counts, n in (['wiki'], 1), (['wiki.t'], 1), (['other'], 0):
+                time.sleep(0.3)
+                self.assertEqual(ask(self.source, 'writers', json.dumps(counts)), {'writers': n}, counts)
+            self.assertEqual(self.written(since)['tables'], {})
+            session.process.stdin.write('COMMIT;\n')
+            session.process.stdin.flush()
+            self.assertTrue(wait(lambda: self.written(since)['tables'] == {'wiki.t': 1}))
+        finally:
+            session.close()
+            reader.close()
+        self.assertTrue(wait(lambda: ask(self.source, 'writers', 'null') == {'writers': 0}, every=0.3))
+
     def test_transactions_that_were_open_then_are_counted(self):
         self.insert(90)
         self.assertEqual(ask(self.source, 'open', 0), {'open': 0})
@@ -208,8 +318,10 @@ class Replica(unittest.TestCase):
         self.assertTrue(wait(lambda: ask(self.source, 'open', 0) == {'open': 0}, every=0.2))
 
     def test_right_that_is_missing_is_named(self):
-        for question, right in (('position', 'BINLOG MONITOR'), ('replica', 'REPLICA MONITOR'), ('open', 'PROCESS')):
-            said = ask(self.source, question, user='nobody')
+        since = json.dumps(ask(self.source, 'position'))
+        for question, more, right in (('position', '', 'BINLOG MONITOR'), ('replica', '', 'REPLICA MONITOR'), ('open', '0', 'PROCESS'),
+                                      ('writers', 'null', 'PROCESS'), ('written', since, 'BINLOG MONITOR')):
+            said = ask(self.source, question, more, user='nobody')
             self.assertIn('denied', said['kind'].lower(), said)
             self.assertIn(right, said['msg'])
         self.follow()

@@ -1,11 +1,14 @@
 /* Asks a database what db/replica.h asks, for tests/database/test_replica.py:
  *
  *   replica HOST PORT USER position | replica | open SECONDS | detach
+ *   replica HOST PORT USER writers COUNTS
+ *   replica HOST PORT USER written {"file", "at", "counts"}     counts: a list or null
  *   replica - - - reached DONE-FILE DONE-AT WANT-FILE WANT-AT
  *
  * Prints one JSON object; an error is {"kind", "msg"} with exit status 1. */
 #include "base/err.h"
 #include "base/json.h"
+#include "db/binlog.h"
 #include "db/replica.h"
 
 #include <stdio.h>
@@ -53,6 +56,28 @@ static int open_since(struct db *d, const char *more, struct err *e)
 	return db_open_since(d, more ? atoll(more) : 0, &n, e) ? -1 : print(json_pack("{s:I}", "open", (json_int_t)n));
 }
 
+static int writers(struct db *d, const char *more, struct err *e)
+{
+	autojson json_t *counts = json_loads(more, JSON_DECODE_ANY, NULL);
+	int64_t n;
+
+	return db_open_writers(d, counts, &n, e) ? -1 : print(json_pack("{s:I}", "writers", (json_int_t)n));
+}
+
+static int written(struct db *d, const char *more, struct err *e)
+{
+	autojson json_t *j = json_loads(more, 0, NULL);
+	struct db_position since = { .at = (uint64_t)json_num(j, "at", 0) };
+	autowritten struct binlog_written w = { 0 };
+	struct binlog log = binlog_of(d);
+
+	snprintf(since.file, sizeof since.file, "%s", json_str(j, "file", ""));
+	if (binlog_knows(d, json_object_get(j, "counts"), e) || binlog_written_since(&log, &since, json_object_get(j, "counts"), &w, e))
+		return -1;
+	return print(json_pack("{s:O, s:b, s:I, s:o, s:s}", "tables", w.tables, "whole", w.whole, "events", (json_int_t)w.events, "upto",
+			       position_json(&w.upto), "statement", w.statement));
+}
+
 static int detach(struct db *d, const char *more, struct err *e)
 {
 	(void)more;
@@ -63,6 +88,7 @@ static int ask(char **argv, struct err *e)
 {
 	static const struct { const char *name; int (*fn)(struct db *, const char *, struct err *); } questions[] = {
 		{ "position", position }, { "replica", replica }, { "open", open_since }, { "detach", detach },
+		{ "writers", writers }, { "written", written },
 	};
 	struct db_source source = { .host = argv[1], .port = atoi(argv[2]), .user = argv[3] };
 	autologin struct db_login *login = NULL;

@@ -219,6 +219,7 @@ static void wishes_of_the_plan(void **state)
 	t.need_binlog = t.need_ddl_rights = t.replica = true;
 	look(none, NULL, &t);
 	is("binlog", "bad", "parameter group");
+	is("binlog-events", "unknown", "REPLICATION SLAVE");
 	is("ddl-rights", "unknown", "update.php");
 	is("lag", "bad", "no replica");
 	t = usual;
