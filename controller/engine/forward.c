@@ -104,6 +104,14 @@ static int step_done(struct engine *en, const struct step_run *r, struct err *e)
 	return engine_append(en, "done", r->step->id, json_pack("{s:O}", "outputs", r->out), e);
 }
 
+/* Nothing of a step is done while what it rests on is in doubt. */
+static enum step_verdict advance_if_it_holds(struct step_run *r, struct err *e)
+{
+	enum step_verdict v = holds_lately(r, e);
+
+	return v == STEP_DONE ? r->step->kind->advance(r, e) : v;
+}
+
 /* 1: done, go on with the next; 0: come back later or the attempt ended; -1: error. */
 static int advance_step(struct engine *en, size_t i, int64_t *wake_at, struct err *e)
 {
@@ -115,7 +123,7 @@ static int advance_step(struct engine *en, size_t i, int64_t *wake_at, struct er
 
 	if (service_open(en, i, &r, &params, &trouble))
 		return step_failed(en, &en->run->plan->steps[i], &trouble, e);
-	v = r.step->kind->advance(&r, &trouble);
+	v = advance_if_it_holds(&r, &trouble);
 	if (v == STEP_DONE)
 		rc = step_done(en, &r, e) ? -1 : 1;
 	else if (v == STEP_WAIT)
@@ -125,7 +133,7 @@ static int advance_step(struct engine *en, size_t i, int64_t *wake_at, struct er
 	else if (err_retryable(&trouble))
 		rc = still_waiting(en, i, &r, &trouble, wake_at, e);
 	else
-		rc = step_failed(en, r.step, &trouble, e);
+		rc = step_failed(en, en->broken ? en->broken : r.step, &trouble, e);
 	service_close(&r);
 	return rc;
 }
@@ -134,6 +142,7 @@ static int begin_step(struct engine *en, size_t i, struct err *e)
 {
 	if (en->run->step[i].state != STEP_IS_TODO)
 		return 0;
+	en->held = HOLDS_UNKNOWN;
 	return engine_append(en, "begin", en->run->plan->steps[i].id,
 			     json_pack("{s:i}", "attempt", en->run->attempt), e);
 }

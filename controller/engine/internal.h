@@ -85,6 +85,8 @@ struct engine {
 	int64_t mute_since;    /* mono ms no line could be written first; 0: they can */
 	bool cried;            /* and the person was called for that, without a line */
 	bool called;           /* the person was called in this state by this process */
+	int64_t held, held_wall;     /* mono (HOLDS_UNKNOWN: ask) and wall ms of the last yes of holds_now() */
+	const struct step *broken;   /* what its last answer was no to; NULL: none */
 };
 
 /* journal.c: one line, of whoever writes it. ERR_MOVED when seq is not the next. */
@@ -175,6 +177,14 @@ struct step_advice mind_advice(const struct engine *en);
 void mind_past(const struct engine *en, struct evidence *ev);
 void mind_free(struct mind *m);
 
+/* holds.c: does what done steps stand for still hold? It may be a while until that
+ * is known (WAIT: asker says what for, and when to come again). now: the answer is
+ * of now, and waited for up to two seconds; lately: it may be some seconds old,
+ * within one step. */
+#define HOLDS_UNKNOWN 0
+enum step_verdict holds_now(struct step_run *asker, struct err *e);
+enum step_verdict holds_lately(struct step_run *asker, struct err *e);
+
 /* forward.c, back.c */
 int forward_tick(struct engine *en, int64_t *wake_at, struct err *e);
 int forward_give_up(struct engine *en, const char *why, struct err *e);
@@ -182,5 +192,7 @@ int forward_ordered_back(struct engine *en, struct err *e); /* the order that wa
 int back_tick(struct engine *en, int64_t *wake_at, struct err *e);
 /* service.c: fills a step_run for step i; step_run_done frees what it holds. */
 int service_open(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e);
+/* The same while another step's is open: the groups stay resolved. */
+int service_open_beside(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e);
 void service_close(struct step_run *r);
 #endif

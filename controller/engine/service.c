@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Behind a one-way door blue is no place to go back to: the switch that would
- * put the weights there goes first. */
+/* Behind a one-way door blue is no place to go back to: what was done before
+ * must hold at this moment, and the switch that would put the weights there goes
+ * first. */
 static int close_the_way_back(struct step_run *r, struct err *e)
 {
 	bool closes = r->step->kind->flags & STEP_ONE_WAY && !r->engine->run->one_way;
+	enum step_verdict v = closes ? holds_now(r, e) : STEP_DONE;
 
-	return closes ? deadman_disarm(r->engine, e) : 0;
+	if (v == STEP_WAIT)
+		return err_set(e, ERR_BUSY, "%s", r->saying);
+	return v == STEP_FAIL || (closes && deadman_disarm(r->engine, e)) ? -1 : 0;
 }
 
 int step_intend(struct step_run *r, json_t *memo, struct err *e)
@@ -64,8 +68,12 @@ enum step_verdict step_green_alone(struct step_run *r, struct err *e)
 enum step_verdict step_traffic(struct step_run *r, int green_permille, struct err *e)
 {
 	const struct run_traffic *t = &r->engine->run->traffic;
-	enum step_verdict v = traffic_reach(r->engine, green_permille, e);
+	bool raises = green_permille > step_green_intended(r);
+	enum step_verdict v = raises ? holds_now(r, e) : STEP_DONE;
 
+	if (v != STEP_DONE)
+		return v;
+	v = traffic_reach(r->engine, green_permille, e);
 	if (v == STEP_WAIT && t->foreign)
 		step_say(r, "somebody else set the weights to blue %d, green %d: `cutover resume` sets ours again, `cutover rollback` goes back",
 			 t->foreign_blue, t->foreign_green);
@@ -208,12 +216,10 @@ static void make_token(const struct run *run, const struct step *s, char *out, s
 			*p = '-';
 }
 
-int service_open(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e)
+int service_open_beside(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e)
 {
 	const struct step *s = &en->run->plan->steps[i];
 
-	if (engine_resolve(en, e))
-		return -1;
 	*params = plan_resolve(s->params, en->run->outputs, e);
 	if (!*params)
 		return -1;
@@ -227,6 +233,11 @@ int service_open(struct engine *en, size_t i, struct step_run *r, json_t **param
 		r->memo = NULL;
 	make_token(en->run, s, r->token, sizeof r->token);
 	return 0;
+}
+
+int service_open(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e)
+{
+	return engine_resolve(en, e) ? -1 : service_open_beside(en, i, r, params, e);
 }
 
 void service_close(struct step_run *r)

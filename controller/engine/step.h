@@ -76,6 +76,12 @@ struct step_kind {
 	/* Longest time an undisturbed advance takes, for `explain`; NULL: timeout. */
 	int64_t (*worst_ms)(const struct step *s);
 	enum step_verdict (*advance)(struct step_run *r, struct err *e);
+	/* Does what a step of this kind stands for, when it is done, still hold? Until
+	 * a one-way door closes the engine asks it before each later step begins and
+	 * while that goes on, before each raise, and as the door closes: no other step
+	 * needs to know of it. DONE: yes; WAIT: not to be told yet; FAIL: the attempt
+	 * ends, as by a step's own failure. May save its memo. NULL: nothing can change. */
+	enum step_verdict (*holds)(struct step_run *r, struct err *e);
 	enum step_verdict (*undo)(struct step_run *r, struct err *e); /* NULL: nothing to undo */
 };
 

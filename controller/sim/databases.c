@@ -4,7 +4,9 @@
  * sends "sim-database://host:port/QUESTION" through http_send (steps/sql.h), and
  * is answered here:
  *   position  {"position": {"file", "at"}}          where the log ends
+ *   status, files, events                            binlog.c
  *   open      {"open": n}                            old transactions
+ *   writers   {"writers": n}                         that have changed rows
  *   replica   {"follows", "fetches", "applies", "lag_s", "done", "error", "source"}
  *   detach    {}                                     the copy follows no more
  *   schema    {"schema": "old" | "half" | "new"}     which version's tables it has
@@ -14,9 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOG "mysql-bin-changelog.000042"
-#define LOG_START 157    /* where a log's first event begins */
-#define LOG_EVENT 1000   /* bytes of an edit */
 #define CATCH_UP 0.4     /* of what it lacks, each second */
 #define EDITS 0.02       /* share of users' requests */
 
@@ -84,7 +83,7 @@ void databases_edit(struct sim *s, int colour, double requests)
 	if (c)
 		c->own += n;
 	else
-		s->db.edits += n;
+		log_edits(s, n);
 }
 
 static void follow(struct sim *s, struct copy *c)
@@ -98,6 +97,7 @@ static void follow(struct sim *s, struct copy *c)
 
 void databases_tick(struct sim *s)
 {
+	log_tick(s);
 	for (size_t i = 0; i < s->db.ncopies; i++)
 		follow(s, &s->db.copy[i]);
 }
@@ -114,11 +114,6 @@ static struct copy *find_copy(struct sim *s, const char *host)
 	return NULL;
 }
 
-static json_t *position(double edits)
-{
-	return json_pack("{s:s,s:I}", "file", LOG, "at", (json_int_t)(LOG_START + edits * LOG_EVENT));
-}
-
 static json_t *replica_json(const struct sim *s, const struct copy *c)
 {
 	double lacks = c ? s->db.edits - c->has : 0;
@@ -126,7 +121,7 @@ static json_t *replica_json(const struct sim *s, const struct copy *c)
 	if (!c || !c->follows)
 		return json_pack("{s:b}", "follows", 0);
 	return json_pack("{s:b,s:b,s:b,s:I,s:o,s:s,s:s}", "follows", 1, "fetches", 1, "applies", !s->db.stuck, "lag_s",
-			 (json_int_t)(s->db.stuck ? -1 : lacks > 0 ? 1 + (json_int_t)lacks / 100 : 0), "done", position(c->has), "error",
+			 (json_int_t)(s->db.stuck ? -1 : lacks > 0 ? 1 + (json_int_t)lacks / 100 : 0), "done", log_position(s, c->has), "error",
 			 "", "source", "the source");
 }
 
@@ -143,18 +138,30 @@ static bool is_asked(const struct ask *k, const char *what)
 	return !strcmp(k->path + (k->path[0] == '/'), what);
 }
 
+static const struct answer *of_log(const struct ask *k)
+{
+	const struct answer *r = log_answers;
+
+	while (r->action && !is_asked(k, r->action))
+		r++;
+	return r->action ? r : NULL;
+}
+
 void databases_answer(struct sim *s, const struct ask *k, struct say *a)
 {
 	struct copy *c = find_copy(s, k->host);
+	const struct answer *log = of_log(k);
 
 	a->type = "application/json";
 	a->took_ms = 5;
 	if (c && s->now < c->ready)
 		say_error(a, 503, "NotReady", "The copy is not there yet.");
+	else if (log)
+		log->fn(s, k, a);
 	else if (is_asked(k, "position"))
-		say_json(a, json_pack("{s:o}", "position", position(c ? c->own : s->db.edits)));
-	else if (is_asked(k, "open"))
-		say_json(a, json_pack("{s:i}", "open", 0));
+		say_json(a, json_pack("{s:o}", "position", log_position(s, s->db.edits)));
+	else if (is_asked(k, "open") || is_asked(k, "writers"))
+		say_json(a, json_pack("{s:i}", is_asked(k, "open") ? "open" : "writers", 0));
 	else if (is_asked(k, "replica"))
 		say_json(a, replica_json(s, c));
 	else if (is_asked(k, "schema"))

@@ -104,6 +104,17 @@ static void update_dies(struct sim *s) { s->db.update_dies = 1; }
 static void update_breaks(struct sim *s) { s->db.update_breaks = true; }
 static void lag(struct sim *s) { s->db.stuck = true; }
 
+/* A cron job that does not see the lock file, when green's tables are ready. */
+static void stray(struct sim *s)
+{
+	const struct copy *c = databases_newest(s);
+
+	if (s->fault_at || !c || c->follows || c->tables != TABLES_NEW || !s->db.locked)
+		return;
+	s->fault_at = s->now;
+	sim_write(s, "wiki.page");
+}
+
 /* Only when edits are taken again: green's own ones are there. */
 static void late(struct sim *s)
 {
@@ -138,6 +149,7 @@ static const struct fault faults[] = {
 	{ { "update", "update.php is killed half-way, the first time", 0 }, update_dies, NULL, false },
 	{ { "schema", "a column that green needs is missing after update.php", 3 }, update_breaks, NULL, false },
 	{ { "lag", "the copy of the database fetches what blue writes, but applies nothing", 3 }, lag, NULL, false },
+	{ { "stray", "something that does not see the lock edits on blue after its copy was cut off", 3 }, NULL, stray, false },
 	{ { "late", "green fails 30 % of its requests once it takes edits", 4 }, NULL, late, false },
 };
 

@@ -173,6 +173,7 @@ struct sim *sim_new(const struct sim_opts *o)
 	make_alarms(s, o);
 	make_sides(s, o);
 	stacks_open(s, o->blue_stack);
+	log_open(s);
 	s->fault = fault;
 	fault_start(s);
 	return s;
@@ -184,6 +185,7 @@ void sim_free(struct sim *s)
 		return;
 	stacks_close(s);
 	schedules_close(s);
+	log_close(s);
 	free(s->alarm);
 	free(s);
 }

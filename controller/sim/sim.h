@@ -93,6 +93,9 @@ void sim_drift(struct sim *s, const char *stack); /* somebody changes its VPC by
 const char *sim_stack_policy(struct sim *s, const char *stack); /* lent; NULL: none was set */
 void sim_kill_targets(struct sim *s, bool green);
 void sim_lock(struct sim *s, const char *reason);          /* somebody else does; NULL: the lock goes */
+/* Somebody writes to blue's database whatever the lock says: "database.table", or a whole statement. */
+void sim_write(struct sim *s, const char *table);
+void sim_purge(struct sim *s);                             /* its log begins anew; the older files are gone */
 
 struct sim_fault_info { const char *name, *about; int exit_code; };
 const struct sim_fault_info *sim_faults(size_t *n);

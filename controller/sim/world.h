@@ -118,8 +118,16 @@ struct copy {
 	enum tables tables;
 	double has, own;          /* edits of the source that are in it; edits made on it */
 };
+struct logged { int64_t begin, end; double edits; bool statement; char info[160]; }; /* edits: all until then */
+struct wiki_log { /* of the source; offsets run through all of its files */
+	struct logged *event;
+	int64_t *file;            /* where each begins */
+	size_t events, files, purged;
+	int64_t end, next_beat;
+};
 struct databases {
 	double edits;             /* on the source */
+	struct wiki_log log;
 	double refused;           /* edits that met the lock: refused cleanly */
 	enum tables tables;
 	struct copy copy[COPIES];
@@ -265,6 +273,14 @@ void databases_unlock(struct sim *s);
 enum tables *databases_tables(struct sim *s, int colour);
 /* Is this colour's code able to work on its tables? */
 bool databases_fit(struct sim *s, int colour);
+
+/* log.c: edits are made on the source by it. */
+extern const struct answer log_answers[];
+void log_open(struct sim *s);
+void log_close(struct sim *s);
+void log_tick(struct sim *s);
+void log_edits(struct sim *s, double n);
+json_t *log_position(const struct sim *s, double edits); /* behind the last of so many */
 
 /* stacks.c (with changesets.c and stacklife.c), schedules.c, faults.c */
 void stacks_open(struct sim *s, const char *blue_stack);

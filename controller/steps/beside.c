@@ -22,6 +22,7 @@ static struct asking {
 	char key[160]; /* the step's token and the question; "" free */
 	char token[96], run[96];
 	struct db_apart *apart;
+	bool standing;
 	int64_t looked; /* mono ms of the real clock: the other side is real */
 } table[8];
 
@@ -80,16 +81,18 @@ static struct asking *asking_find(const char *key)
 }
 
 /* A step that went back while it asked never comes for its answer: a run asks for
- * one step at a time. */
-static bool is_forgotten(const struct asking *s, const struct step_run *r, int64_t now)
+ * one step at a time, but for what stands. */
+static bool is_forgotten(const struct asking *s, const struct step_run *r, const struct beside *q, int64_t now)
 {
-	return s->apart && (now - s->looked > OLD_MS || (!strcmp(s->run, r->run) && strcmp(s->token, r->token)));
+	bool other = !strcmp(s->run, r->run) && strcmp(s->token, r->token) && !s->standing && !q->standing;
+
+	return s->apart && (now - s->looked > OLD_MS || other);
 }
 
-static void asking_sweep(const struct step_run *r, int64_t now)
+static void asking_sweep(const struct step_run *r, const struct beside *q, int64_t now)
 {
 	for (size_t i = 0; i < COUNT(table); i++)
-		if (is_forgotten(&table[i], r, now))
+		if (is_forgotten(&table[i], r, q, now))
 			asking_leave(&table[i]);
 }
 
@@ -115,6 +118,7 @@ static int asking_start(struct asking *s, struct step_run *r, const struct besid
 	if (db_apart_start(&job, a, &s->apart, e))
 		return -1;
 	asking_key(r, q, s->key);
+	s->standing = q->standing;
 	snprintf(s->token, sizeof s->token, "%s", r->token);
 	snprintf(s->run, sizeof s->run, "%s", r->run);
 	return 0;
@@ -154,7 +158,7 @@ int beside_ask(struct step_run *r, const struct beside *q, void **answer, struct
 	char key[160];
 
 	*answer = NULL;
-	asking_sweep(r, now);
+	asking_sweep(r, q, now);
 	asking_key(r, q, key);
 	s = asking_find(key);
 	if (!s && q->make(r, answer, e))

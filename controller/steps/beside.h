@@ -18,6 +18,7 @@ struct beside {
 	 * that is decided by one answer is asked by one question: in its order. */
 	int (*ask)(const struct sql_from *from, void *answer, struct err *e);
 	void (*discard)(void *answer);
+	bool standing;     /* of a step that is done: asked while a later one asks, and neither leaves the other's */
 };
 /* 1: it is being asked, and r says so and when to come again; 0 and -1: what
  * make() or ask() returned, and *answer is the caller's (NULL: there is none).

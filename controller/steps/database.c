@@ -13,6 +13,7 @@
  * No database is ever deleted here: the way back leaves the copy and says so. */
 #include "aws/rds.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/err.h"
 #include "plan/plan.h"
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #define POLL_MS 15000
+#define READ_AGAIN_MOST 500 /* events of the source's log */
 #define QUICK_MS 250 /* while users cannot edit */
 #define TOKEN_TAG "cutover:token"
 #define NAME_LONGEST 46 /* with -12 digits and -1 it stays below RDS's 63 */
@@ -32,8 +34,8 @@ struct job {
 	struct step_run *r;
 	char phase[16];             /* memo: "quiet", "making", "stopping"; "" before */
 	char name[64];              /* of the copy or deployment: of run, step and attempt */
-	struct db_position at;      /* memo: where the source's log ended */
-	int64_t since;              /* memo: when it was first seen to end there */
+	struct db_position at;      /* memo: nothing that counts was written to the source behind it */
+	int64_t since;              /* memo: since when */
 };
 
 /* "arn:...:cluster:wiki" -> "wiki" */
@@ -57,12 +59,17 @@ static void make_name(const struct step_run *r, char out[64])
 	snprintf(out, 64, "%s-%s", base, hash);
 }
 
+static void position_in(const json_t *memo, struct db_position *p)
+{
+	snprintf(p->file, sizeof p->file, "%s", json_str(memo, "file", ""));
+	p->at = (uint64_t)json_num(memo, "at", 0);
+}
+
 static void load(struct job *j, struct step_run *r)
 {
 	*j = (struct job){ .r = r, .since = json_num(r->memo, "since", 0) };
 	snprintf(j->phase, sizeof j->phase, "%s", json_str(r->memo, "phase", ""));
-	snprintf(j->at.file, sizeof j->at.file, "%s", json_str(r->memo, "file", ""));
-	j->at.at = (uint64_t)json_num(r->memo, "at", 0);
+	position_in(r->memo, &j->at);
 	make_name(r, j->name);
 }
 
@@ -94,9 +101,25 @@ struct look {
 	bool stopping;              /* the copy was told to stop following */
 	char source[320], copy[320];
 	struct db_replica replica;  /* of the copy, where that was asked */
-	struct db_position at;      /* where the source's log ends */
-	int64_t open;               /* transactions that were open before the freeze */
+	json_t *counts;             /* a copy */
+	struct db_position from;    /* of the source's log; no file: its end */
+	struct binlog_written written; /* since then */
+	int64_t open;               /* transactions that were open before the freeze; asked in `since`: that write */
 };
+
+static void look_discard(void *look)
+{
+	struct look *l = look;
+
+	if (!l)
+		return;
+	binlog_written_free(&l->written);
+	json_decref(l->counts);
+	free(l);
+}
+
+static void look_free(struct look **l) { look_discard(*l); }
+#define autolook __attribute__((cleanup(look_free)))
 
 static int look_make(struct step_run *r, void **answer, struct err *e)
 {
@@ -104,23 +127,45 @@ static int look_make(struct step_run *r, void **answer, struct err *e)
 
 	(void)e;
 	*l = (struct look){ .begun = r->now, .older_s = (r->now - r->since) / 1000,
-			    .stopping = !strcmp(json_str(r->memo, "phase", ""), "stopping") };
+			    .stopping = !strcmp(json_str(r->memo, "phase", ""), "stopping"),
+			    .counts = json_deep_copy(json_object_get(r->params, "counts")) };
+	position_in(r->memo, &l->from);
 	*answer = l;
 	return 0;
 }
 
-static int look_source(const struct sql_from *from, struct look *l, bool transactions, struct err *e)
+/* What was written to the source since l->from. */
+static int look_written(struct sql *source, struct look *l, struct err *e)
+{
+	if (!l->from.file[0] && (sql_knows(source, l->counts, e) || sql_position(source, &l->from, e)))
+		return -1;
+	if (!sql_written_since(source, &l->from, l->counts, &l->written, e))
+		return 0;
+	return err_retryable(e) ? -1 : err_wrap(e, "what is written to %.100s after its copy was cut off cannot be known", sql_name(source));
+}
+
+/* Transactions first: what of them ends before the log is read is in the log. */
+enum open_ones { OPEN_NONE, OPEN_OLD, OPEN_WRITERS };
+
+static int look_open(struct sql *source, struct look *l, enum open_ones which, struct err *e)
+{
+	if (which == OPEN_WRITERS)
+		return sql_open_writers(source, l->counts, &l->open, e);
+	return which == OPEN_OLD ? sql_open_since(source, l->older_s, &l->open, e) : 0;
+}
+
+static int look_source(const struct sql_from *from, struct look *l, enum open_ones open, struct err *e)
 {
 	autosql struct sql *source = NULL;
 
-	if (sql_open(from, &sql_source, NULL, &source, e) || sql_position(source, &l->at, e))
+	if (sql_open(from, &sql_source, NULL, &source, e))
 		return -1;
 	snprintf(l->source, sizeof l->source, "%s", sql_name(source));
-	return transactions ? sql_open_since(source, l->older_s, &l->open, e) : 0;
+	return look_open(source, l, open, e) || look_written(source, l, e) ? -1 : 0;
 }
 
-static int ask_end(const struct sql_from *from, void *answer, struct err *e) { return look_source(from, answer, false, e); }
-static int ask_source(const struct sql_from *from, void *answer, struct err *e) { return look_source(from, answer, true, e); }
+static int ask_since(const struct sql_from *from, void *answer, struct err *e) { return look_source(from, answer, OPEN_WRITERS, e); }
+static int ask_source(const struct sql_from *from, void *answer, struct err *e) { return look_source(from, answer, OPEN_OLD, e); }
 
 /* The copy first: what it has applied is not less later. */
 static int ask_both(const struct sql_from *from, void *answer, struct err *e)
@@ -132,8 +177,8 @@ static int ask_both(const struct sql_from *from, void *answer, struct err *e)
 		return -1;
 	snprintf(l->copy, sizeof l->copy, "%s", sql_name(copy));
 	if (l->stopping)
-		return l->replica.follows ? 0 : look_source(from, l, false, e);
-	return l->replica.follows && !l->replica.error[0] ? look_source(from, l, true, e) : 0;
+		return l->replica.follows ? 0 : look_source(from, l, OPEN_NONE, e);
+	return l->replica.follows && !l->replica.error[0] ? look_source(from, l, OPEN_OLD, e) : 0;
 }
 
 static int ask_to_stop(const struct sql_from *from, void *answer, struct err *e)
@@ -144,10 +189,10 @@ static int ask_to_stop(const struct sql_from *from, void *answer, struct err *e)
 	return sql_open(from, &sql_main, NULL, &copy, e) || sql_detach(copy, e) ? -1 : 0;
 }
 
-static const struct beside end_of_source = { .name = "end", .make = look_make, .ask = ask_end, .discard = free },
-	source_alone = { .name = "source", .make = look_make, .ask = ask_source, .discard = free },
-	copy_and_source = { .name = "both", .make = look_make, .ask = ask_both, .discard = free },
-	stop_following = { .name = "stop", .make = look_make, .ask = ask_to_stop, .discard = free };
+static const struct beside source_alone = { .name = "source", .make = look_make, .ask = ask_source, .discard = look_discard },
+	copy_and_source = { .name = "both", .make = look_make, .ask = ask_both, .discard = look_discard },
+	stop_following = { .name = "stop", .make = look_make, .ask = ask_to_stop, .discard = look_discard },
+	written_since = { .name = "since", .make = look_make, .ask = ask_since, .discard = look_discard, .standing = true };
 
 /* The limit is the step's, whatever keeps it: nobody can edit meanwhile. */
 static enum step_verdict within_limit(struct job *j, enum step_verdict v, const char *what, struct err *e)
@@ -177,7 +222,7 @@ static enum step_verdict look(struct job *j, const struct beside *q, struct look
 		*l = answer;
 		return STEP_DONE;
 	}
-	free(answer);
+	look_discard(answer);
 	if (rc > 0)
 		return STEP_WAIT;
 	*e = why;
@@ -211,14 +256,14 @@ static enum step_verdict nothing_open(struct job *j, const struct look *l, struc
 	return too_long(j, what, e);
 }
 
-/* DONE when the source's log has ended at the same place for `quiet`. */
+/* DONE when nothing that counts was written for `quiet`. */
 static enum step_verdict source_is_quiet(struct job *j, const struct look *l, struct err *e)
 {
 	enum step_verdict v;
 	char what[240];
 
-	if (!is_phase(j, "quiet") || !db_position_same(&l->at, &j->at)) {
-		j->at = l->at;
+	if (!is_phase(j, "quiet") || json_object_size(l->written.tables) || !l->written.whole) {
+		j->at = l->written.upto;
 		j->since = j->r->now;
 		if (save(j, "quiet", e))
 			return STEP_FAIL;
@@ -232,21 +277,51 @@ static enum step_verdict source_is_quiet(struct job *j, const struct look *l, st
 	return too_long(j, what, e);
 }
 
-/* After the copy is cut off: a write that came later is in the source only. */
-static int source_has_not_moved(const struct job *j, const struct look *l, struct err *e)
+static enum step_verdict was_written(const struct job *j, const struct look *l, struct err *e)
 {
-	if (db_position_same(&l->at, &j->at))
-		return 0;
-	return err_set(e, ERR_GATE, "something wrote into %s after the freeze (its log went from %s:%llu to %s:%llu), and the copy lacks it",
-		       l->source, j->at.file, (unsigned long long)j->at.at, l->at.file, (unsigned long long)l->at.at);
+	autofree char *what = binlog_say(&l->written);
+	char iso[21];
+
+	clock_iso(j->since, iso);
+	return err_set(e, ERR_GATE, "something wrote into %.100s after the freeze, and the copy lacks it: %.300s since %s", l->source,
+		       what, iso);
 }
 
+/* How much of the log may be read again by the next look; and its older files
+ * may be removed meanwhile. */
+static bool is_far(const struct look *l)
+{
+	return l->written.events > READ_AGAIN_MOST || strcmp(l->from.file, l->written.upto.file);
+}
+
+/* After the copy is cut off: a write that came later is in the source only. DONE:
+ * there is none. */
+static enum step_verdict nothing_was_written(struct job *j, const struct look *l, struct err *e)
+{
+	if (json_object_size(l->written.tables))
+		return was_written(j, l, e);
+	if (is_far(l)) {
+		j->at = l->written.upto;
+		if (save(j, json_str(j->r->memo, "phase", ""), e))
+			return STEP_FAIL;
+	}
+	if (l->written.whole && !l->open)
+		return STEP_DONE;
+	if (l->written.whole) /* what they wrote comes into the log when they end */
+		step_say(j->r, "%lld transactions on %.100s have changed rows and not ended", (long long)l->open, l->source);
+	else
+		step_say(j->r, "reading what was written to %.100s", l->source);
+	return look_in(j, QUICK_MS);
+}
+
+/* What was written to blue since the cut: asked by the step itself, and then at
+ * every gate until the door. */
 static enum step_verdict nothing_came_later(struct job *j, struct err *e)
 {
-	autofree struct look *l = NULL;
-	enum step_verdict v = look(j, &end_of_source, &l, e);
+	autolook struct look *l = NULL;
+	enum step_verdict v = look(j, &written_since, &l, e);
 
-	return v == STEP_DONE && source_has_not_moved(j, l, e) ? STEP_FAIL : v;
+	return v == STEP_DONE ? nothing_was_written(j, l, e) : v;
 }
 
 /* --- what RDS says ------------------------------------------------------------------------------ */
@@ -314,7 +389,7 @@ static int request_clone(struct job *j, struct err *e)
 
 static enum step_verdict begin_clone(struct job *j, struct err *e)
 {
-	autofree struct look *l = NULL;
+	autolook struct look *l = NULL;
 	enum step_verdict v = look_within_limit(j, &source_alone, &l, e);
 
 	v = v == STEP_DONE ? source_is_quiet(j, l, e) : v;
@@ -339,14 +414,6 @@ static enum step_verdict clone_now(struct job *j, struct err *e)
 	return STEP_FAIL;
 }
 
-/* And it is looked once more, since the clone holds what was there when it was asked for. */
-static enum step_verdict clone_is_whole(struct job *j, const struct rds_database *cluster, struct err *e)
-{
-	enum step_verdict v = nothing_came_later(j, e);
-
-	return v == STEP_DONE ? copy_is_there(j, cluster, e) : v;
-}
-
 static enum step_verdict instance_of_clone(struct job *j, const struct rds_database *cluster, struct err *e)
 {
 	autords struct rds_database d = { 0 };
@@ -357,7 +424,7 @@ static enum step_verdict instance_of_clone(struct job *j, const struct rds_datab
 	if (!rds_instance_get(j->r->aws, id, &d, &why)) {
 		if (strcmp(d.status, "available"))
 			return wait_for(j, "database instance", d.id, d.status, e);
-		return clone_is_whole(j, cluster, e);
+		return copy_is_there(j, cluster, e);
 	}
 	if (why.kind != ERR_GONE) {
 		*e = why;
@@ -486,7 +553,7 @@ static enum step_verdict copy_follows(struct job *j, const struct look *l, struc
 
 static enum step_verdict cut_off(struct job *j, struct err *e)
 {
-	autofree struct look *l = NULL;
+	autolook struct look *l = NULL;
 	enum step_verdict v = look(j, &stop_following, &l, e);
 
 	return v == STEP_DONE ? look_in(j, 0) : v;
@@ -494,13 +561,11 @@ static enum step_verdict cut_off(struct job *j, struct err *e)
 
 static enum step_verdict catch_up(struct job *j, struct err *e)
 {
-	autofree struct look *l = NULL;
+	autolook struct look *l = NULL;
 	enum step_verdict v = look_within_limit(j, &copy_and_source, &l, e);
 
 	v = v == STEP_DONE ? copy_follows(j, l, e) : v;
 	v = v == STEP_DONE ? source_is_quiet(j, l, e) : v;
-	if (v == STEP_DONE && !j->at.file[0])
-		return err_set(e, ERR_GATE, "blue's database writes no binlog: what the copy must have cannot be known");
 	v = v == STEP_DONE ? copy_has_it(j, l, e) : v;
 	if (v != STEP_DONE)
 		return v;
@@ -509,19 +574,19 @@ static enum step_verdict catch_up(struct job *j, struct err *e)
 
 static enum step_verdict is_cut_off(struct job *j, const struct look *l, struct err *e)
 {
-	json_t *facts = json_pack("{s:s, s:I, s:I}", "file", j->at.file, "at", (json_int_t)j->at.at, "waited_ms",
-				  (json_int_t)(j->r->now - j->r->since));
+	enum step_verdict v = nothing_was_written(j, l, e);
+	json_t *facts;
 
-	if (source_has_not_moved(j, l, e)) {
-		json_decref(facts);
-		return STEP_FAIL;
-	}
+	if (v != STEP_DONE)
+		return v;
+	facts = json_pack("{s:s, s:I, s:I}", "file", j->at.file, "at", (json_int_t)j->at.at, "waited_ms",
+			  (json_int_t)(j->r->now - j->r->since));
 	return step_note(j->r, "the copy has every write and stands alone", facts, e) ? STEP_FAIL : STEP_DONE;
 }
 
 static enum step_verdict detach_step(struct job *j, struct err *e)
 {
-	autofree struct look *l = NULL;
+	autolook struct look *l = NULL;
 	enum step_verdict v;
 
 	if (!is_phase(j, "stopping"))
@@ -562,6 +627,16 @@ static enum step_verdict advance(struct step_run *r, struct err *e)
 
 	load(&j, r);
 	return h ? h->advance(&j, e) : err_set(e, ERR_BUG, "step %s has no `how`", r->step->id);
+}
+
+/* Blue's database may be written to by what does not see the lock file. */
+static enum step_verdict database_holds(struct step_run *r, struct err *e)
+{
+	const struct how *h = how_of(r->params);
+	struct job j;
+
+	load(&j, r);
+	return h && h->frozen ? nothing_came_later(&j, e) : STEP_DONE;
 }
 
 static enum step_verdict left(const struct job *j, struct err *e)
@@ -618,14 +693,20 @@ static bool follows_freeze(const struct step *s, const struct plan *p)
 static void validate(const struct step *s, const struct plan *p, struct plan_errors *errs)
 {
 	const struct how *h = how_of(s->params);
+	const json_t *v;
+	size_t i;
 
 	if (!h)
 		return; /* said already */
-	for (size_t i = 0; i < COUNT(h->needs) && h->needs[i]; i++)
+	for (i = 0; i < COUNT(h->needs) && h->needs[i]; i++)
 		if (!json_object_get(s->params, h->needs[i]))
 			plan_bad(errs, p, s, h->needs[i], "is missing: \"%s\" needs it", h->name);
 	if (h->frozen && !follows_freeze(s, p))
 		plan_bad(errs, p, s, NULL, "must come after a freeze step: writes that come later would not be in the copy");
+	json_array_foreach(json_object_get(s->params, "counts"), i, v)
+		if (!binlog_is_name(json_string_value(v)))
+			plan_bad(errs, p, s, "counts", "\"%.80s\" must be \"database\" or \"database.table\", with one * at its end at most",
+				 json_string_value(v));
 	if (!json_object_get(s->params, "acu_min") != !json_object_get(s->params, "acu_max"))
 		plan_bad(errs, p, s, "acu_min", "and acu_max go together");
 	if (s->timeout_ms <= json_num(s->params, "limit", 0))
@@ -653,6 +734,8 @@ static const struct param params[] = {
 	SQL_LOGIN_PARAMS(false),
 	{ .name = "source_host", .type = PARAM_STRING, .about = "blue's database, for the same login: where its log ends is asked there" },
 	{ .name = "source_port", .type = PARAM_STRING, .def = "\"3306\"", .about = "its port, as text" },
+	{ .name = "counts", .type = PARAM_STRINGS, .min = 1, .max = 64,
+	  .about = "what is the wiki's where others write to blue's server too: its databases (\"wiki\"), or tables of them (\"shared.user\", \"farm.en_*\"); without it, every database but the server's own" },
 	{ .name = "quiet", .type = PARAM_DURATION, .def = "\"PT1S\"", .max = 600000,
 	  .about = "how long nothing may have been written into blue's database before the copy is cut off" },
 	{ .name = "limit", .type = PARAM_DURATION, .def = "\"PT2M\"", .min = 1000, .max = 3600000L,
@@ -668,5 +751,5 @@ static const enum aws_op ops[] = {
 const struct step_kind step_database = {
 	.name = "database", .about = "make a copy of blue's database, or end its following when it has every write; deletes none",
 	.params = params, .flags = STEP_TOUCHES, .timeout_ms = HOURS(4), .ops = ops, .nops = COUNT(ops), .validate = validate,
-	.worst_ms = worst_ms, .advance = advance, .undo = undo,
+	.worst_ms = worst_ms, .advance = advance, .holds = database_holds, .undo = undo,
 };

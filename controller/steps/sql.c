@@ -162,6 +162,28 @@ static int simulated_replica(struct sql *s, struct db_replica *out, struct err *
 	return 0;
 }
 
+/* The same rows as a server's, so that the same code reads them. */
+static int simulated_rows(struct sql *s, const char *question, json_t **rows, struct err *e)
+{
+	autojson json_t *j = NULL;
+
+	*rows = NULL;
+	if (sql_ask_simulated(s, question, &j, e))
+		return e->kind == ERR_GONE ? err_set(e, ERR_GATE, "its log has no such file or event") : -1;
+	*rows = json_incref(json_object_get(j, "rows"));
+	return 0;
+}
+
+static int simulated_status(void *sql, json_t **rows, struct err *e) { return simulated_rows(sql, "status", rows, e); }
+static int simulated_files(void *sql, json_t **rows, struct err *e) { return simulated_rows(sql, "files", rows, e); }
+
+static int simulated_events(void *sql, const struct db_position *from, int most, json_t **rows, struct err *e)
+{
+	autofree char *question = xasprintf("events?file=%s&at=%" PRIu64 "&most=%d", from->file, from->at, most);
+
+	return simulated_rows(sql, question, rows, e);
+}
+
 /* --- questions ------------------------------------------------------------------------------ */
 
 int sql_position(struct sql *s, struct db_position *out, struct err *e)
@@ -188,6 +210,31 @@ int sql_open_since(struct sql *s, int64_t older_s, int64_t *n, struct err *e)
 		return -1;
 	*n = json_num(j, "open", 0);
 	return 0;
+}
+
+int sql_open_writers(struct sql *s, const json_t *counts, int64_t *n, struct err *e)
+{
+	autojson json_t *j = NULL;
+
+	if (s->db)
+		return db_open_writers(s->db, counts, n, e);
+	if (sql_ask_simulated(s, "writers", &j, e))
+		return -1;
+	*n = json_num(j, "writers", 0);
+	return 0;
+}
+
+int sql_written_since(struct sql *s, const struct db_position *since, const json_t *counts, struct binlog_written *out,
+		      struct err *e)
+{
+	struct binlog log = s->db ? binlog_of(s->db) : (struct binlog){ simulated_status, simulated_files, simulated_events, s };
+
+	return binlog_written_since(&log, since, counts, out, e);
+}
+
+int sql_knows(struct sql *s, const json_t *counts, struct err *e)
+{
+	return s->db ? binlog_knows(s->db, counts, e) : 0;
 }
 
 int sql_replica(struct sql *s, struct db_replica *out, struct err *e)

@@ -8,6 +8,7 @@
 #ifndef CUTOVER_STEPS_SQL_H
 #define CUTOVER_STEPS_SQL_H
 
+#include "db/binlog.h"
 #include "db/replica.h"
 #include "engine/step.h"
 
@@ -45,6 +46,10 @@ int sql_ask_simulated(struct sql *s, const char *question, json_t **out, struct 
 
 int sql_position(struct sql *s, struct db_position *out, struct err *e);
 int sql_open_since(struct sql *s, int64_t older_s, int64_t *n, struct err *e);
+int sql_open_writers(struct sql *s, const json_t *counts, int64_t *n, struct err *e);
+int sql_written_since(struct sql *s, const struct db_position *since, const json_t *counts, struct binlog_written *out,
+		      struct err *e);
+int sql_knows(struct sql *s, const json_t *counts, struct err *e); /* binlog_knows(); a simulated one does */
 int sql_replica(struct sql *s, struct db_replica *out, struct err *e);
 int sql_detach(struct sql *s, struct err *e);
 

@@ -595,6 +595,132 @@ static void detach_notices_a_write_that_came_too_late(void **state)
 	fake_close(&f);
 }
 
+/* RDS begins a new log and writes its heartbeat every five minutes: a step that
+ * looked where the log ends went back for that. */
+static void what_rds_writes_by_itself_does_not_count(void **state)
+{
+	char endpoint[128];
+	struct fake f;
+
+	(void)state;
+	make_copy(&f, NULL, endpoint);
+	sim_lock(f.w.sim, "frozen");
+	to_detach(&f, endpoint);
+	json_object_set_new(f.params, "quiet", json_integer(600000)); /* longer than two heartbeats are apart */
+	json_object_set_new(f.params, "limit", json_integer(900000));
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	simworld_wait(&f.w, 3600);
+	assert_int_equal(fake_run(&f, f.step.kind->holds, MINUTE), STEP_DONE);
+	fake_close(&f);
+}
+
+/* A detached copy in f's world, whose source is asked about from now on. */
+static void make_alone(struct fake *f, const char *counts)
+{
+	char endpoint[128];
+
+	make_copy(f, NULL, endpoint);
+	sim_lock(f->w.sim, "frozen");
+	to_detach(f, endpoint);
+	if (counts)
+		json_object_set_new(f->params, "counts", json_loads(counts, 0, NULL));
+	assert_int_equal(fake_advance(f, HOUR), STEP_DONE);
+	assert_int_equal(fake_run(f, f->step.kind->holds, MINUTE), STEP_DONE);
+}
+
+static void a_write_after_the_cut_is_told_with_its_table(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	make_alone(&f, NULL);
+	simworld_wait(&f.w, 900); /* other files of the log since */
+	for (int i = 0; i < 3; i++)
+		sim_write(f.w.sim, "wiki.watchlist");
+	sim_write(f.w.sim, "wiki.page");
+	simworld_wait(&f.w, 900);
+	assert_int_equal(fake_run(&f, f.step.kind->holds, MINUTE), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "the copy lacks it: 4 writes (wiki.watchlist 3, wiki.page 1) since 20");
+	fake_close(&f);
+}
+
+static void a_write_of_another_wiki_does_not_count(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	make_alone(&f, "[\"wiki\",\"shared.user\"]");
+	sim_write(f.w.sim, "stores.objectcache");
+	sim_write(f.w.sim, "use `shared2`; DELETE FROM user");
+	assert_int_equal(fake_run(&f, f.step.kind->holds, MINUTE), STEP_DONE);
+	sim_write(f.w.sim, "shared.user");
+	assert_int_equal(fake_run(&f, f.step.kind->holds, MINUTE), STEP_FAIL);
+	assert_says(f.e.msg, "(shared.user 1)");
+	fake_close(&f);
+}
+
+static void a_log_that_is_gone_is_no_proof(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	make_alone(&f, NULL);
+	sim_purge(f.w.sim);
+	assert_int_equal(fake_run(&f, f.step.kind->holds, MINUTE), STEP_FAIL);
+	assert_int_equal(f.e.kind, ERR_GATE);
+	assert_says(f.e.msg, "cannot be known");
+	assert_says(f.e.msg, "is gone");
+	fake_close(&f);
+}
+
+/* RDS removes its older files: what was read is remembered, and only the newest is needed. */
+static void older_files_of_the_log_may_go(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	make_alone(&f, NULL);
+	for (int i = 0; i < 4; i++) {
+		simworld_wait(&f.w, 400);
+		assert_int_equal(fake_run(&f, f.step.kind->holds, MINUTE), STEP_DONE);
+		sim_write(f.w.sim, "mysql.user");
+		assert_true(f.intents < 12); /* a line for each file, not for each look */
+	}
+	fake_close(&f);
+}
+
+/* Where the copy is no cut one there is nothing to ask. */
+static void a_copy_that_follows_stands_for_nothing(void **state)
+{
+	struct fake f;
+	int64_t wake;
+	uint64_t asked;
+
+	(void)state;
+	open_in(&f, "database", COPY, NULL, false);
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	asked = sim_requests(f.w.sim);
+	assert_int_equal(fake_call(&f, f.step.kind->holds, &wake), STEP_DONE);
+	assert_int_equal(sim_requests(f.w.sim), asked);
+	fake_close(&f);
+}
+
+static void clone_notices_a_write_that_came_later(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	open_in(&f, "database", CLONE, NULL, false);
+	sim_lock(f.w.sim, "frozen");
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	assert_int_equal(fake_run(&f, f.step.kind->holds, MINUTE), STEP_DONE);
+	sim_write(f.w.sim, "wiki.page");
+	assert_int_equal(fake_run(&f, f.step.kind->holds, MINUTE), STEP_FAIL);
+	assert_says(f.e.msg, "(wiki.page 1)");
+	fake_close(&f);
+}
+
 static void clone_holds_what_the_source_held(void **state)
 {
 	struct fake f;
@@ -937,6 +1063,13 @@ int main(void)
 		cmocka_unit_test(detach_gives_up_on_a_stuck_copy),
 		cmocka_unit_test(detach_gives_up_while_somebody_writes),
 		cmocka_unit_test(detach_notices_a_write_that_came_too_late),
+		cmocka_unit_test(what_rds_writes_by_itself_does_not_count),
+		cmocka_unit_test(a_write_after_the_cut_is_told_with_its_table),
+		cmocka_unit_test(a_write_of_another_wiki_does_not_count),
+		cmocka_unit_test(a_log_that_is_gone_is_no_proof),
+		cmocka_unit_test(older_files_of_the_log_may_go),
+		cmocka_unit_test(a_copy_that_follows_stands_for_nothing),
+		cmocka_unit_test(clone_notices_a_write_that_came_later),
 		cmocka_unit_test(clone_holds_what_the_source_held),
 		cmocka_unit_test(clone_is_made_once_whatever_is_lost),
 		cmocka_unit_test(schema_says_yes_to_what_the_plan_claims),
