@@ -19,6 +19,7 @@ from demo import FROZEN, PROMOTED, ROLLED_BACK, Fault
 
 GOAL_S = 2.0         # what cutover itself may add to the time without edits
 HALF = 40            # rows that update.php adds to updatelog; half of them
+STRAY = [f'lab edit cron {n}' for n in range(3)]
 COLUMN = 'ALTER TABLE page DROP COLUMN page_lang'
 
 
@@ -66,6 +67,16 @@ def schema(run):
     run.lab.errands.on_stop = on_stop
 
 
+def stray(run):
+    """A cron container of blue's, without the mount of the lock file, edits when update.php has ended."""
+    def on_stop(errand):
+        if is_update(errand) and not run.struck:
+            for summary in STRAY:
+                run.lab.wiki.edit_past_the_lock('Cron', summary)
+            run.strike()
+    run.lab.errands.on_stop = on_stop
+
+
 def late(run):
     """Green turns bad when users have begun to write to it."""
     def work():
@@ -96,6 +107,7 @@ class UpgradeRun(demo.Run):
         'crash': Fault('the controller is killed with -9 in mid-update, and started again', PROMOTED, crash),
         'lag': Fault('the copy of the database stops to follow', ROLLED_BACK, lag),
         'schema': Fault("a column of green's is dropped after update.php", ROLLED_BACK, schema),
+        'stray': Fault('a cron container that lacks the lock file edits on blue after the copy was cut off', ROLLED_BACK, stray),
         'late': Fault('green turns bad when edits are taken again', FROZEN, late, hits_users=True),
     }
 
@@ -120,6 +132,7 @@ class UpgradeRun(demo.Run):
         self.elsewhere = wiki.summaries() if self.side() == 'green' else {}
         kept = wiki.summaries(wiki.copies[-1] if self.side() == 'green' and wiki.copies else None)
         self.elsewhere = sorted(set(self.elsewhere) - set(kept))
+        self.strays = sum(kept.get(summary, 0) for summary in STRAY)
         return kept
 
     def judge(self, status, began, ended, seen, weights):
@@ -141,6 +154,8 @@ class UpgradeRun(demo.Run):
         if expected == ROLLED_BACK:
             green = seen.by_colour(seen.lines).get('green', (0, 0))[1]
             rows.append(('users who ever saw green', green, '0', not green))
+        if self.name == 'stray':
+            rows.append(('edits past the lock file, and there', f'{self.strays} of {len(STRAY)}', 'all', self.strays == len(STRAY)))
         runs = [t for t in self.lab.errands.all if is_update(t)]
         rows.append(('runs of update.php', len(runs), self.runs(), len(runs) == self.runs()))
         if not self.fault.hits_users:

@@ -8,6 +8,7 @@ databases on blue's server that are not copied.
 import json
 import os
 import secrets
+import subprocess
 import threading
 import time
 
@@ -80,6 +81,19 @@ class UpgradeWiki(Wiki):
                     ('LAB_LOCK', self.lock), ('LAB_COLOUR', 'blue'))],
                 'secrets': [{'name': n, 'valueFrom': self.arns[s] + ':password::'} for n, s in (
                     ('LAB_DBPASS', 'wiki'), ('LAB_STORES_PASS', 'stores'))]}
+
+    def edit_past_the_lock(self, title, summary):
+        """As a cron container of blue's does that lacks the mount with the lock file; raises unless it was accepted."""
+        cache = os.path.join(self.run, 'cron')
+        os.makedirs(cache, exist_ok=True)
+        mine = {e['name']: e['value'] for e in self.container()['environment'] if e['name'] != 'LAB_LOCK'}
+        script = os.path.join(self.tree(self.blue), 'maintenance', 'edit.php')
+        done = subprocess.run(['php', '-d', 'error_reporting=0', script, '--user', 'Admin', '--summary', summary, title],
+                              input=f'{summary}: an edit that blue accepted', capture_output=True, text=True, errors='replace', timeout=60,
+                              env={**os.environ, **self.environment(cache), **mine, 'LAB_DBPASS': self.secret['db'],
+                                   'LAB_STORES_PASS': self.passwords['stores']})
+        if done.returncode or 'done' not in done.stdout:
+            raise RuntimeError(f'edit.php: {done.returncode} {(done.stdout + done.stderr)[-300:]}')
 
 
 class Window:
