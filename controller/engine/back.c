@@ -80,12 +80,13 @@ static int bring_traffic_back(struct engine *en, int64_t *wake_at, struct err *e
 }
 
 /* The time for proof begins when the rule is on blue: what held that up before
- * is told apart. */
+ * is told apart. Time to put the rule back begins with the proof. */
 static int64_t taken_since(const struct engine *en)
 {
-	int64_t back = en->run->state_since, taken = en->run->traffic.since;
+	const struct run *r = en->run;
+	int64_t since = r->state_since > r->traffic.since ? r->state_since : r->traffic.since;
 
-	return taken > back ? taken : back;
+	return r->proved > since ? r->proved : since;
 }
 
 static int prove(struct engine *en, int64_t *wake_at, struct err *e)

@@ -399,6 +399,8 @@ static int fold_back(struct run *r, const struct event *ev, const json_t *body, 
 {
 	r->proved = 0;
 	r->traffic.taken = false;
+	if (r->traffic.writing) /* the order came before its end was read: it may still be on its way */
+		r->traffic.unsure = ev->at;
 	return transit(r, ev, body, e);
 }
 

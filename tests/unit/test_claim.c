@@ -219,6 +219,18 @@ static void a_write_that_a_dead_holder_announced_may_still_arrive(void **state)
 	life_over(r);
 }
 
+static void a_write_whose_end_was_not_read_before_the_order_may_still_arrive(void **state)
+{
+	struct rig *r = claimed();
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(engine_append(r->en, "write", "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
+	assert_int_equal(engine_append(r->en, "back", "", json_pack("{s:s}", "why", "ordered"), &e), 0);
+	assert_true(proof_late_until(engine_run(r->en)) > clock_wall(sim_clock(r->sim)));
+	life_over(r);
+}
+
 /* An order that came just then made a claim give up with "another controller holds the run". */
 static void a_claim_follows_a_mere_order(void **state)
 {
@@ -284,6 +296,7 @@ int main(void)
 		cmocka_unit_test(signs_of_life_go_on_while_aws_is_slow),
 		cmocka_unit_test(a_worker_that_gets_nowhere_gives_no_sign_of_life),
 		cmocka_unit_test(a_write_that_a_dead_holder_announced_may_still_arrive),
+		cmocka_unit_test(a_write_whose_end_was_not_read_before_the_order_may_still_arrive),
 		cmocka_unit_test(a_claim_follows_a_mere_order),
 		cmocka_unit_test(a_clock_that_is_set_back_does_not_make_the_watch_sleep),
 	};
