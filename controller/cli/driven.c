@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define DRIVEN_FIRST_MS 3000 /* from a run's first line to its first claim */
 
@@ -32,6 +33,14 @@ json_t *driven_json(const struct run *r, enum driven d)
 	if (sscanf(r->holder, "%63s %*s %ld", host, &pid) == 2)
 		json_object_set_new(j, "driver", json_pack("{s:o, s:I}", "host", json_text(host), "pid", (json_int_t)pid));
 	return j;
+}
+
+bool driven_said(struct store *s, const struct run *r, struct store_said *out)
+{
+	const struct step *cur = run_current(r);
+
+	return !run_is_over(r) && driven_look(r) != DRIVEN_NO && store_said(s, r->id, out) && out->text[0] &&
+	       !strcmp(out->holder, r->holder) && !strcmp(out->step, r->state == RUN_FORWARD && cur ? cur->id : "");
 }
 
 static void driven_look_again(struct pulse *p, const struct run *r, struct store *s)

@@ -11,12 +11,17 @@ struct err;
 struct run;
 struct store;
 
+struct store_said;
+
 enum driven { DRIVEN_NO, DRIVEN_YES, DRIVEN_UNKNOWN }; /* its process cannot be seen from here */
 
 /* At one look: from the holder's process. */
 enum driven driven_look(const struct run *r);
 /* {"driven": "yes"|"no"|"unknown", "driver": {"host", "pid"}}; without `driver` when nobody ever did. */
 json_t *driven_json(const struct run *r, enum driven d);
+
+/* What its driver says that it waits for just now; false: nothing that is of now. */
+bool driven_said(struct store *s, const struct run *r, struct store_said *out);
 
 /* By our own clock: a holder is alive while its process may exist and its signs
  * of life go on. Time in which they could not be read says nothing. Zeroed

@@ -28,7 +28,9 @@ static int follow_step(struct follow *f, struct err *e)
 
 void follow_show(struct follow *f)
 {
-	screen_show(f->screen, f->run, "");
+	struct store_said said;
+
+	screen_show(f->screen, f->run, driven_said(f->screen->store, f->run, &said) ? said.text : "");
 }
 
 enum follow_end follow(struct follow *f, struct err *e)

@@ -367,6 +367,22 @@ static void verdict_lines(const struct run *r, const struct ink *k, struct buf *
 	evidence_line(json_object_get(r->verdict, "evidence"), out);
 }
 
+/* Which step it is, what comes after it, and who does it. */
+static void driver_line(const struct run *r, struct buf *out)
+{
+	size_t i = run_current_index(r), n = r->plan->nsteps;
+
+	if (r->state != RUN_FORWARD && r->state != RUN_BACK)
+		return;
+	buf_adds(out, "driver   ");
+	say_holder(r, out);
+	if (r->state == RUN_FORWARD && i < n)
+		buf_addf(out, "; step %zu of %zu: %s (%s)", i + 1, n, r->plan->steps[i].id, r->plan->steps[i].kind->name);
+	if (r->state == RUN_FORWARD && i + 1 < n)
+		buf_addf(out, ", then %s (%s)", r->plan->steps[i + 1].id, r->plan->steps[i + 1].kind->name);
+	buf_adds(out, "\n");
+}
+
 void say_screen(const struct run *r, const char *saying, long long now, bool color, struct buf *out)
 {
 	const struct ink *k = ink(color);
@@ -374,6 +390,7 @@ void say_screen(const struct run *r, const char *saying, long long now, bool col
 
 	head_line(r, now, k, out);
 	steps_line(r, k, out);
+	driver_line(r, out);
 	traffic_line(r, k, out);
 	verdict_lines(r, k, out);
 	if (r->state == RUN_BACK)

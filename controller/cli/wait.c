@@ -48,7 +48,7 @@ struct waiting {
 
 /* --- saying ------------------------------------------------------------------------------- */
 
-static json_t *wait_json(const struct waiting *w, const struct run *r)
+static json_t *wait_json(const struct waiting *w, const struct run *r, const char *says)
 {
 	json_t *j = driven_json(r, driven_look(r));
 	char now[21], until[21];
@@ -58,6 +58,8 @@ static json_t *wait_json(const struct waiting *w, const struct run *r)
 	json_object_update_new(j, json_pack("{s:s, s:s, s:s, s:s*, s:s, s:b, s:o*}", "at", now, "run", r->id, "waits_for", w->goal->name,
 					    "until", w->until ? until : NULL, "state", run_state_name(r->state), "paused",
 					    r->paused, "now", say_now_json(r)));
+	if (*says)
+		json_object_set_new(j, "says", json_text(says));
 	return j;
 }
 
@@ -69,7 +71,7 @@ static void wait_print_json(json_t *doc)
 	out_line(text);
 }
 
-static void wait_print_text(const struct waiting *w, const struct run *r)
+static void wait_print_text(const struct waiting *w, const struct run *r, const char *says)
 {
 	autobuf struct buf line = BUF_MAX(2048);
 	char hms[9];
@@ -82,6 +84,8 @@ static void wait_print_text(const struct waiting *w, const struct run *r)
 	}
 	buf_adds(&line, ". It is ");
 	say_now(r, &line);
+	if (*says)
+		buf_addf(&line, ": %s", says);
 	buf_adds(&line, "; driven by ");
 	say_holder(r, &line);
 	out_line(line.p);
@@ -92,17 +96,20 @@ static void wait_say(struct follow *f)
 	struct waiting *w = f->ctx;
 	const struct run *r = f->run;
 	int64_t now = clock_mono(&clock_real);
+	struct store_said said;
 	char key[sizeof w->key];
+	const char *says = driven_said(f->screen->store, r, &said) ? said.text : "";
 
-	snprintf(key, sizeof key, "%d %d %d %zu %.200s", r->state, r->paused, r->attempt, run_current_index(r), r->holder);
+	snprintf(key, sizeof key, "%d %d %d %zu %d %.200s", r->state, r->paused, r->attempt, run_current_index(r), *says != 0,
+		 r->holder);
 	if (!strcmp(key, w->key) && now - w->said_at < WAIT_SAY_EVERY_MS)
 		return;
 	memcpy(w->key, key, sizeof key);
 	w->said_at = now;
 	if (f->screen->cli->json)
-		wait_print_json(wait_json(w, r));
+		wait_print_json(wait_json(w, r, says));
 	else
-		wait_print_text(w, r);
+		wait_print_text(w, r, says);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */

@@ -214,6 +214,25 @@ static void cry_out(struct engine *en, const struct err *why)
 	engine_call_program(en, why->msg);
 }
 
+/* Followers see what the step waits for, too. Not in the journal: it changes all the time. */
+static void tell_followers(struct engine *en, int64_t wake_at)
+{
+	const struct step *cur = run_current(en->run);
+	struct store_said now = { .next = wake_at, .at = engine_now(en) };
+	struct err ignored = { 0 }; /* it is told again */
+	bool moved;
+
+	snprintf(now.holder, sizeof now.holder, "%s", en->holder);
+	snprintf(now.step, sizeof now.step, "%s", en->run->state == RUN_FORWARD && cur ? cur->id : "");
+	snprintf(now.text, sizeof now.text, "%s", en->saying);
+	moved = !en->told_at || strcmp(now.step, en->told.step);
+	if (en->simulated || (!moved && (!strcmp(now.text, en->told.text) || clock_mono(en->clock) - en->told_at < ENGINE_BEAT_MS)))
+		return;
+	store_say(en->store, en->run->id, &now, &ignored);
+	en->told = now;
+	en->told_at = clock_mono(en->clock);
+}
+
 static int tick_and_nap(struct engine *en, engine_see_fn *see, void *ctx, const volatile int *stop, struct err *e)
 {
 	int64_t wake_at;
@@ -230,6 +249,7 @@ static int tick_and_nap(struct engine *en, engine_see_fn *see, void *ctx, const 
 	} else {
 		en->mute_since = 0;
 		en->cried = false;
+		tell_followers(en, wake_at);
 	}
 	if (see)
 		see(ctx, en);

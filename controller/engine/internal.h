@@ -78,6 +78,8 @@ struct engine {
 	int64_t stale_since;   /* mono ms weights of our own past were first read; 0: not now */
 	int64_t nap_ms;
 	const volatile int *stop; /* of engine_drive(); may be NULL */
+	struct store_said told; /* what followers were told of the run last */
+	int64_t told_at;        /* mono ms; 0: nothing yet */
 	bool simulated;
 	char called_for[32];   /* the rule a person was called for while it lasts */
 	int64_t called_foreign; /* and the foreign change */

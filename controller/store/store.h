@@ -10,6 +10,7 @@
 #include "base/json.h"
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +65,17 @@ int store_find(struct store *s, const char *prefix, char **run, struct err *e);
 /* Signs of life of the driver, outside the chain: a counter per run. */
 int store_beat(struct store *s, const char *run, const char *holder, struct err *e);
 int store_beats(struct store *s, const char *run, int64_t *count, struct err *e);
+
+/* What the driver last said of its run, outside the chain too, and never sure to be there. */
+struct store_said {
+	char holder[160];
+	char step[64];    /* "": it is on its way back */
+	char text[640];   /* what is waited for, and until when */
+	int64_t next;     /* wall ms of the driver: when it looks again */
+	int64_t at;       /* and when it said so */
+};
+int store_say(struct store *s, const char *run, const struct store_said *said, struct err *e);
+bool store_said(struct store *s, const char *run, struct store_said *out); /* false: nothing was said */
 
 /* 0 when every line's hash and prev are right; else -1 with the first broken seq. */
 int store_verify(struct store *s, const char *run, int64_t *lines, struct err *e);

@@ -87,3 +87,20 @@ class Driven(Case):
         self.expect(0, self.run_it('list'), 'NOBODY DRIVES IT')
         self.expect(3, self.run_it('rollback'))
         self.assertEqual(self.status()['driven'], 'no')
+
+    def test_who_only_follows_sees_what_is_waited_for_too(self):
+        self.world()
+        driver = self.drive('start', self.plan(LOOK, BAKE, ALL))
+        self.wait_for_green(25, driver)
+        self.wait_for(lambda ev: 'baking at ' in self.status().get('says', {}).get('text', ''), of=driver)
+        status = self.status()
+        self.assertEqual((status['now']['step'], status['now']['place'], status['now']['of']), ('to-25', 2, 3))
+        self.expect(0, self.run_it('status'), 'now      to-25: baking at ',
+                    f'driver   {os.uname().nodename}, pid {driver.process.pid}; step 2 of 3: to-25 (shift), then all (promote)')
+        for command in ('watch', 'wait'):
+            seen = self.drive(command)
+            self.wait_for(lambda ev, seen=seen: 'baking at ' in seen.said()[0], of=seen)
+            seen.kill()
+        driver.kill()
+        self.assertNotIn('says', self.status())
+        self.expect(3, self.run_it('rollback'))
