@@ -43,6 +43,7 @@ help:
 	@echo 'make check           all tests; `tests/run PART...` runs some of tests/parts'
 	@echo 'make demo-harm [K=n] n demos with FAULT=few: what users lost, next to what the judge'"'"'s evaluation predicts'
 	@echo 'make soak [N=n]      n seeds of the simulated world'
+	@echo 'make mutants [N=n] [SEED=s] [FILE=f]  n small mistakes in the safety core, one at a time: which would no test notice?'
 	@echo 'make bench           latency, memory, CPU, the schema gate, the time without edits'
 	@echo 'make judge-bench [WORLDS=n]  the judge on the published cells, next to the oracle and its peers'
 	@echo 'make install PREFIX=/usr/local'
@@ -120,6 +121,11 @@ soak: build/cutover units
 	$(Q)CUTOVER_SEEDS=$(or $(N),20000) CUTOVER_FIRST_SEED=$(or $(SEED),1) build/asan/tests/test_seeds
 	$(Q)CUTOVER_CRASH_ALL=1 build/asan/tests/test_crash
 	$(Q)SCHEMA_LONG=1 tests/parts/schema
+
+# One mistake at a time in a copy of the project; some 20 s each.
+.PHONY: mutants
+mutants: build/.deps-check
+	$(Q)tests/mutants/mutants.py --of $(or $(N),300) --seed $(or $(SEED),1) $(if $(FILE),--only $(FILE))
 
 # --- static analysis ------------------------------------------------------------
 # A stamp for each source: what has not changed since is not looked at again.
