@@ -249,10 +249,12 @@ static int fold_weights(struct run *r, const struct event *ev, const json_t *bod
 	(void)e;
 	if (t->known)
 		add_past(t);
-	t->writing = false;
 	t->known = true;
 	t->left_blue = (int)json_num(body, "blue", 0);
 	t->left_green = (int)json_num(body, "green", 0);
+	if (t->writing && (t->to_blue != t->left_blue || t->to_green != t->left_green)) /* it may still arrive */
+		add_echo(t, t->to_blue, t->to_green);
+	t->writing = false;
 	t->taken = r->state == RUN_BACK && t->left_green <= 0;
 	t->since = ev->at;
 	fold_seen(t, ev, body);

@@ -5,82 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define START_MS    1767232800000 /* 2026-01-01T02:00:00Z */
-#define SECOND_MS   1000
-
-/* --- time ------------------------------------------------------------------------- */
-
-static void second(struct sim *s)
-{
-	balancer_tick(s);
-	stacks_tick(s);
-	schedules_tick(s);
-	errands_tick(s);
-	databases_tick(s);
-	fault_tick(s);
-	users_tick(s);
-}
-
-struct ticker {
-	int64_t ms, due;
-	void (*fn)(void *ctx);
-	void *ctx;
-	struct ticker *next;
-};
-
-static void call_tickers(struct sim *s)
-{
-	for (struct ticker *t = s->tickers, *next; t && !s->tickers_held; t = next) {
-		next = t->next; /* a ticker may stop itself */
-		if (s->now < t->due)
-			continue;
-		t->due = s->now + t->ms;
-		t->fn(t->ctx);
-	}
-}
-
-void sim_advance(struct sim *s, int64_t ms)
-{
-	int64_t until = s->now + (ms > 0 ? ms : 0);
-
-	for (; s->next_second <= until; s->next_second += SECOND_MS) {
-		s->now = s->next_second;
-		second(s);
-		call_tickers(s);
-	}
-	s->now = until;
-}
-
-static int64_t sim_wall(struct clock *c) { return ((struct sim *)c)->now; }
-static int64_t sim_mono(struct clock *c) { return ((struct sim *)c)->now - ((struct sim *)c)->start + SECOND_MS; }
-static void sim_sleep(struct clock *c, int64_t ms) { sim_advance((struct sim *)c, ms); }
-
-static struct ticker *sim_every(struct clock *c, int64_t ms, int wake_fd, void (*fn)(void *), void *ctx)
-{
-	struct sim *s = (struct sim *)c;
-	struct ticker *t = xcalloc(1, sizeof *t);
-
-	(void)wake_fd;
-	*t = (struct ticker){ .ms = ms, .due = s->now + ms, .fn = fn, .ctx = ctx, .next = s->tickers };
-	s->tickers = t;
-	return t;
-}
-
-static void sim_stop(struct clock *c, struct ticker *t)
-{
-	struct ticker **p = &((struct sim *)c)->tickers;
-
-	while (*p && *p != t)
-		p = &(*p)->next;
-	if (!*p)
-		return;
-	*p = t->next;
-	free(t);
-}
-
-void sim_hold_tickers(struct sim *s, bool held) { s->tickers_held = held; }
-
-struct clock *sim_clock(struct sim *s) { return &s->clock; }
+#define START_MS 1767232800000 /* 2026-01-01T02:00:00Z */
 
 /* --- making a world ------------------------------------------------------------------ */
 
@@ -154,22 +79,21 @@ struct sim *sim_new(const struct sim_opts *o)
 
 	if (!s)
 		return NULL;
-	s->clock = (struct clock){ .wall = sim_wall, .mono = sim_mono, .sleep = sim_sleep, .wake_fd = -1, .every = sim_every, .stop = sim_stop };
-	s->start = s->now = o->start ? o->start : START_MS;
-	s->next_second = s->now / SECOND_MS * SECOND_MS + SECOND_MS;
+	time_open(s, o->start ? o->start : START_MS);
 	s->seed = o->seed;
 	dice_seed(&s->users_dice, o->seed, 1);
 	dice_seed(&s->world_dice, o->seed, 2);
 	dice_seed(&s->net_dice, o->seed, 3);
 	dice_seed(&s->mishap_dice, o->seed, 4);
 	dice_seed(&s->edits_dice, o->seed, 5);
+	dice_seed(&s->slow_dice, o->seed, 6);
 	s->upgrade = o->upgrade;
 	set(s->region, sizeof s->region, o->region, SIM_REGION);
 	set(s->account, sizeof s->account, o->account, SIM_ACCOUNT);
 	set(s->rule, sizeof s->rule, o->rule, SIM_RULE);
 	name_balancer(s);
 	s->base_rate = o->requests_per_s > 0 ? o->requests_per_s : 200;
-	s->period_ms = (int64_t)(o->period_s > 0 ? o->period_s : 60) * SECOND_MS;
+	s->period_ms = (int64_t)(o->period_s > 0 ? o->period_s : 60) * 1000;
 	make_alarms(s, o);
 	make_sides(s, o);
 	stacks_open(s, o->blue_stack);
@@ -183,6 +107,8 @@ void sim_free(struct sim *s)
 {
 	if (!s)
 		return;
+	flights_close(s);
+	time_close(s);
 	stacks_close(s);
 	schedules_close(s);
 	log_close(s);

@@ -59,6 +59,20 @@ enum sim_mishap {
 void sim_mishap_at(struct sim *s, uint64_t n, enum sim_mishap what);
 void sim_mishap_rate(struct sim *s, double share); /* random mishaps at this share of calls to AWS */
 
+/* AWS is slow: its answers are right, and late. A change whose sender has
+ * stopped to wait (UNSURE, after its timeout) is carried out all the same, in
+ * its time. The fields select which requests are meant. */
+struct sim_slow {
+	int64_t after_ms;     /* so late; 0: the first try of each operation hangs, and the next one is answered at once */
+	const char *service;  /* as in its host: "elasticloadbalancing"; "wiki": not AWS; NULL: all */
+	const char *op;       /* "DescribeRules"; NULL: all */
+	enum { SIM_READS_AND_WRITES, SIM_READS, SIM_WRITES } only;
+	double share;         /* of these requests; 0: each */
+	int64_t from_ms, for_ms; /* since the world's start; for_ms 0: to its end */
+};
+void sim_slow(struct sim *s, const struct sim_slow *how); /* strings are lent; NULL: not any more */
+int64_t sim_under_way(const struct sim *s); /* ms until the last change that nobody waits for has arrived; 0: none is */
+
 /* The process under test dies: from the n-th request on nothing leaves any
  * more. before: the request is not executed; else it is, and its reply is lost. */
 void sim_die_at(struct sim *s, uint64_t n, bool before);

@@ -21,6 +21,7 @@ enum { BLUE, GREEN, COLOURS };
 #define MISHAPS      64
 #define ERRANDS      24
 #define COPIES       4
+#define HUNG         24
 
 enum health { UNUSED, INITIAL, HEALTHY, UNHEALTHY, DRAINING };
 struct target {
@@ -143,14 +144,15 @@ struct databases {
 
 struct mishap { uint64_t at; enum sim_mishap what; };
 struct fault;
+struct flight;
 
 struct sim {
 	struct clock clock;       /* first: the clock's functions get this address */
 	struct ticker *tickers;
-	bool tickers_held;
+	bool tickers_held, ticking; /* ticking: they are being called just now */
 	int64_t start, now, next_second;
 	uint64_t seed;
-	struct dice users_dice, world_dice, net_dice, mishap_dice, edits_dice;
+	struct dice users_dice, world_dice, net_dice, mishap_dice, edits_dice, slow_dice;
 	bool upgrade;
 
 	char region[32], account[16], rule[256], default_rule[256], balancer[160];
@@ -186,6 +188,11 @@ struct sim {
 	double mishap_rate;
 	struct mishap mishap[MISHAPS];
 	size_t nmishaps;
+	bool slow_on;
+	struct sim_slow slow;
+	char hung[HUNG][64];      /* operations whose last try got no answer */
+	size_t nhung;
+	struct flight *flights;   /* by time */
 };
 
 static inline double green_share(const struct split *w)
@@ -195,8 +202,25 @@ static inline double green_share(const struct split *w)
 	return b + g ? (double)g / (b + g) : 0;
 }
 
-/* sim.c */
+/* time.c */
+void time_open(struct sim *s, int64_t start);
+void time_close(struct sim *s);
 void sim_advance(struct sim *s, int64_t ms);
+
+/* slow.c: after how many ms this request is answered beyond its usual time. */
+#define SLOW_NEVER ((int64_t)1 << 40)
+int64_t slow_ms(struct sim *s, const char *service, const char *op, bool write);
+
+/* front.c: who answers what. */
+int front_answer(struct sim *s, const struct http_req *q, struct http_res *out, enum sim_mishap what);
+bool front_is_aws(const struct http_req *q);
+/* service: lent, "wiki" when it is none of AWS's; op: "" when it has no name. */
+void front_name(const struct http_req *q, const char **service, char op[64]);
+
+/* flight.c: a change that arrives then, whoever still waits for its answer. q is copied. */
+void flight_begin(struct sim *s, const struct http_req *q, int64_t at);
+void flights_tick(struct sim *s);
+void flights_close(struct sim *s);
 
 /* ask.c: a request, taken apart, and the answer being written. */
 #define FIELDS 400

@@ -1,6 +1,7 @@
 #include "rig.h"
 
-#include "aws/cred.h"
+#include "aws/core.h"
+#include "base/json.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -105,14 +106,15 @@ static void give_orders(struct rig *r)
 	}
 }
 
-/* Invariant: the watch never sleeps while green has weight. */
+/* Invariant: the watch never sleeps while green has weight. Once traffic goes back
+ * that comes first, and check_way_back looks. */
 static void check_watched(struct rig *r, const struct http_req *q)
 {
 	int64_t now = clock_wall(sim_clock(r->sim));
 	struct sim_truth t;
 
 	sim_truth(r->sim, &t);
-	if (t.weight_green <= 0) {
+	if (t.weight_green <= 0 || (rig_run(r) && rig_run(r)->state == RUN_BACK)) {
 		r->green_seen = 0;
 		return;
 	}
@@ -122,9 +124,103 @@ static void check_watched(struct rig *r, const struct http_req *q)
 		r->green_seen = now;
 }
 
+/* --- the way back ------------------------------------------------------------------------ */
+
+/* Invariant, looked at every minute: after BAD or an order green's weight is gone
+ * within this time, or a person was called, and the call says what holds it up.
+ * The time: the request that was under way, and then two rounds, since a write
+ * without an answer is made again only when the rule has been read again. A round
+ * is the rule, blue's health, green's health, the rule, the write; each may take
+ * all the time that a request may with its retries. And a minute for the rest. */
+#define WAY_BACK_ROUNDS 2
+#define WAY_BACK_ROUND 5
+#define WAY_BACK_REQUESTS (1 + WAY_BACK_ROUNDS * WAY_BACK_ROUND)
+#define WAY_BACK_MS (WAY_BACK_REQUESTS * (int64_t)RETRY_TOTAL_MS + 60000)
+#define MINUTE_MS 60000
+
+static bool says_back(const struct event *ev, const json_t *body)
+{
+	return !strcmp(ev->kind, "back") || (!strcmp(ev->kind, "verdict") && !strcmp(json_str(body, "verdict", ""), "BAD")) ||
+	       (!strcmp(ev->kind, "order") && !strcmp(json_str(body, "order", ""), "rollback"));
+}
+
+static bool ends_way_back(const char *kind)
+{
+	static const char *const kinds[] = { "frozen", "rolled-back", "refused", "promoted", "attempt" };
+
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
+}
+
+static int see_way_back(void *rig, const struct event *ev)
+{
+	struct rig *r = rig;
+	autojson json_t *body = json_loads(ev->body, 0, NULL);
+
+	r->back.seq = ev->seq;
+	if (!r->back.since && says_back(ev, body)) {
+		r->back.since = ev->at;
+		r->back.called = false;
+		snprintf(r->back.by, sizeof r->back.by, "%s", ev->kind);
+	}
+	if (r->back.since && !strcmp(ev->kind, "call") && *json_str(body, "why", ""))
+		r->back.called = true;
+	if (ends_way_back(ev->kind))
+		r->back.since = 0;
+	return 0;
+}
+
+/* Is there somebody who can be expected to send anything? */
+static bool is_driven(struct rig *r, int64_t now)
+{
+	return r->en && !r->dead && !r->disk_full && engine_holds(r->en) && now - r->back.looked < 2 * MINUTE_MS;
+}
+
+static void say_not_back(struct rig *r, int64_t now, const struct sim_truth *t)
+{
+	char hms[9];
+
+	clock_hms(r->back.since, hms);
+	snprintf(r->broken, sizeof r->broken,
+		 "at %s \"%s\" said that traffic goes back; %lld s later the weights are blue %d, green %d, and nobody was called "
+		 "(allowed: %d requests of %d s and a minute, %lld s); it says \"%.200s\"", hms, r->back.by,
+		 (long long)(now - r->back.since) / 1000, t->weight_blue, t->weight_green, WAY_BACK_REQUESTS, RETRY_TOTAL_MS / 1000,
+		 (long long)WAY_BACK_MS / 1000, engine_saying(r->en));
+}
+
+static void check_way_back(void *rig)
+{
+	struct rig *r = rig;
+	const struct run *run = rig_run(r);
+	int64_t now = clock_wall(sim_clock(r->sim));
+	struct err e = { 0 };
+	struct sim_truth t;
+
+	if (r->store && store_read(r->store, r->id, r->back.seq, see_way_back, r, &e))
+		return; /* no disk, no journal: what is not driven is not asked for */
+	if (!run || run_is_over(run) || run->one_way) /* behind a one-way door a person decides */
+		r->back.since = 0;
+	sim_truth(r->sim, &t);
+	if (!r->back.since || t.weight_green <= 0 || !is_driven(r, now))
+		r->back.from = now;
+	else if (r->back.from < r->back.since)
+		r->back.from = r->back.since;
+	r->back.looked = now;
+	if (!r->back.called && now - r->back.from > WAY_BACK_MS && !r->broken[0])
+		say_not_back(r, now, &t);
+}
+
+void rig_settle(struct rig *r)
+{
+	clock_sleep(sim_clock(r->sim), sim_under_way(r->sim));
+}
+
 static int send_or_die(void *ctx, const struct http_req *q, struct http_res *a, struct err *e)
 {
 	struct rig *r = ctx;
+	struct http_req mine = *q;
 	enum rig_death d;
 	int rc;
 
@@ -138,7 +234,9 @@ static int send_or_die(void *ctx, const struct http_req *q, struct http_res *a, 
 	check_watched(r, q);
 	if (r->ask)
 		r->ask(r, q);
-	rc = sim_send(r->sim, q, a, e);
+	if (d == RIG_AFTER) /* the dead do not wait: what they sent arrives when it arrives */
+		mine.timeout_ms = 1;
+	rc = sim_send(r->sim, &mine, a, e);
 	if (!rc && r->heard)
 		r->heard(r, q, a);
 	if (d != RIG_AFTER)
@@ -199,6 +297,7 @@ struct rig *rig_new(const char *plan, const struct sim_opts *world, const struct
 	o.region = RIG_REGION, o.account = RIG_ACCOUNT, o.rule = RIG_RULE, o.blue = RIG_BLUE, o.green = RIG_GREEN;
 	o.alarms = 1, o.alarm_names = alarms;
 	r->sim = sim_new(&o);
+	r->minutes = clock_every(sim_clock(r->sim), MINUTE_MS, -1, check_way_back, r);
 	r->kinds = kinds;
 	r->http = (struct http){ send_or_die, r };
 	snprintf(r->id, sizeof r->id, "rig");
@@ -291,6 +390,7 @@ void rig_free(struct rig *r)
 	if (!r)
 		return;
 	rig_close_process(r);
+	clock_stop(sim_clock(r->sim), r->minutes);
 	sim_free(r->sim);
 	journal = xasprintf("%s-journal", r->path);
 	unlink(journal);

@@ -43,7 +43,16 @@ struct rig {
 	int64_t green_seen;       /* when the watch last looked while green had weight; 0: not now */
 	int64_t longest_gap;      /* between two looks, ms, while the process lived */
 	uint64_t modify_rules;    /* that were sent */
-	char broken[400];         /* the first invariant that was seen broken; "" none */
+	char broken[600];         /* the first invariant that was seen broken; "" none */
+	struct ticker *minutes;
+	struct {
+		int64_t seq;      /* the journal, as far as it was read */
+		int64_t since;    /* wall ms BAD or an order said that traffic goes back; 0: nothing did */
+		char by[16];      /* what said so */
+		int64_t from;     /* since then somebody drove who could write, and green had weight */
+		int64_t looked;
+		bool called;      /* a person was, with what holds it up */
+	} back;
 	/* What a test does meanwhile; each may be NULL. */
 	void (*see)(struct rig *r);                           /* after every tick, and while it waits */
 	void (*ask)(struct rig *r, const struct http_req *q); /* before a request leaves */
@@ -60,6 +69,8 @@ const struct run *rig_run(struct rig *r); /* of the last process; NULL when it c
 void rig_close_process(struct rig *r);
 /* Opens the next process and does nothing with it: engine_claim is the test's. */
 int rig_open_process(struct rig *r, struct err *e);
+/* Until nothing is on its way to AWS any more that somebody had stopped to wait for. */
+void rig_settle(struct rig *r);
 /* Somebody else's process gives an order. id NULL: a fresh one. */
 int rig_order(struct rig *r, const char *order, const char *id, bool full);
 /* Steps of a plan around them: preamble with watch and ARNs, then `steps`. Caller frees. */

@@ -23,6 +23,21 @@
 
 #define WORKERS 2
 
+/* What an AWS that is slow does to a run that dies: every eighth death is in one of these worlds. */
+static const struct sim_slow slow_worlds[] = {
+	{ .after_ms = 0 }, /* every other try hangs */
+	{ .after_ms = 3000 },
+	{ .after_ms = 9000 },
+	{ .after_ms = 15000, .only = SIM_WRITES },
+	{ .after_ms = 29000, .only = SIM_WRITES },
+	{ .after_ms = 60000, .only = SIM_WRITES },
+};
+
+static const struct sim_slow *slow_world(uint64_t die_at)
+{
+	return die_at % 8 == 5 ? &slow_worlds[die_at / 8 % COUNT(slow_worlds)] : NULL;
+}
+
 /* What two runs are compared by: the run's end, and the world's. */
 struct end {
 	enum run_state state;
@@ -83,12 +98,15 @@ static uint64_t walk_once(const struct walk *w, const struct step_kind *const *k
 	r->how = how;
 	r->order[0].at = w->order ? w->at : 0;
 	r->order[0].order = w->order;
+	sim_slow(r->sim, slow_world(die_at));
 	if (rig_process(r) == 1) {
 		r->dead = 0;
 		r->how = RIG_LIVE;
 		rig_process(r);
 	}
 	moments = r->moments;
+	sim_slow(r->sim, NULL);
+	rig_settle(r);
 	note_end(r, x);
 	rig_free(r);
 	return moments;

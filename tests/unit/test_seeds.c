@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "aws/core.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/say.h"
@@ -21,6 +22,7 @@
 
 #define WORKERS 2
 #define MAX_PROCESSES 12
+#define SLOW_LOOK 10 /* requests of a look and of the step before it */
 
 static uint64_t state;
 
@@ -113,6 +115,37 @@ static void random_orders(struct rig *r)
 	r->order[3].order = "resume";
 }
 
+/* One world in four: AWS is slow for a while, all of it, or a service, or one operation. */
+static const struct sim_slow *random_slowness(struct rig *r)
+{
+	static const int64_t after[] = { 0, 0, 3000, 9000, 15000, 29000, 60000 };
+	static const char *const services[] = { "elasticloadbalancing", "monitoring", "ecs", "scheduler", "wiki" };
+	static const char *const ops[] = { "DescribeRules", "ModifyRule", "DescribeTargetHealth", "GetMetricData", "DescribeAlarms" };
+	static struct sim_slow how;
+
+	if (dice(4))
+		return NULL;
+	how = (struct sim_slow){ .after_ms = after[dice(COUNT(after))], .only = dice(3), .share = (double)dice(4) / 4,
+				 .from_ms = (int64_t)dice(40) * 60000, .for_ms = (int64_t)(5 + dice(60)) * 60000 };
+	if (dice(3) == 0)
+		how.service = services[dice(COUNT(services))];
+	else if (dice(2))
+		how.op = ops[dice(COUNT(ops))];
+	sim_slow(r->sim, &how);
+	return &how;
+}
+
+static void say_slowness(const struct sim_slow *how)
+{
+	static const char *const what[] = { "reads and writes", "reads", "writes" };
+
+	if (how)
+		printf("    slow: %s of %s %s, %s%lld s, %.0f %% of them, from minute %lld on for %lld\n", what[how->only],
+		       how->service ? how->service : "AWS", how->op ? how->op : "", how->after_ms ? "after " : "every other try hangs, ",
+		       (long long)how->after_ms / 1000, how->share > 0 ? 100 * how->share : 100, (long long)how->from_ms / 60000,
+		       (long long)how->for_ms / 60000);
+}
+
 static void random_death(struct rig *r)
 {
 	r->dead = 0;
@@ -195,16 +228,17 @@ static bool check_journal(struct rig *r, const struct run *run)
 	return true;
 }
 
-static bool check(struct rig *r)
+static bool check(struct rig *r, bool slow)
 {
 	const struct run *run = rig_run(r);
 	struct sim_truth t;
 
 	if (r->broken[0] || !run)
 		return broken(r, "no run");
+	rig_settle(r); /* what the run says must hold when the last write has landed */
 	sim_truth(r->sim, &t);
-	/* poll 30 s; a look may be slowed by retries of several calls */
-	if (r->longest_gap > 240000)
+	/* poll 30 s; a look may be slowed by retries of several calls, and by each of them in a slow world */
+	if (r->longest_gap > 240000 + (slow ? SLOW_LOOK * RETRY_TOTAL_MS : 0))
 		broken(r, "nobody looked at green for %lld s", (long long)(r->longest_gap / 1000));
 	return check_weights(r, run, &t) && check_edits(r, run, &t) && check_journal(r, run) && !r->broken[0];
 }
@@ -223,6 +257,7 @@ static int tell(void *ctx, const struct event *ev)
 
 static bool one_seed(uint64_t seed, bool verbose, int *outcome)
 {
+	const struct sim_slow *slow;
 	size_t nfaults;
 	const struct sim_fault_info *faults = sim_faults(&nfaults);
 	struct sim_opts world = { .seed = seed };
@@ -243,11 +278,14 @@ static bool one_seed(uint64_t seed, bool verbose, int *outcome)
 	if (dice(2))
 		sim_mishap_rate(r->sim, (double)dice(60) / 1000);
 	random_orders(r);
+	slow = random_slowness(r);
 	ok = live(r) == 0;
-	ok = check(r) && ok;
+	ok = check(r, slow) && ok;
 	*outcome = rig_run(r) ? (int)rig_run(r)->state : -1;
 	if (verbose)
 		store_read(r->store, r->id, 0, tell, NULL, &e);
+	if (verbose || !ok)
+		say_slowness(slow);
 	if (!ok)
 		printf("seed %llu (fault %s): %s\n    again: CUTOVER_SEED=%llu build/asan/tests/test_seeds\n", (unsigned long long)seed,
 		       world.fault ? world.fault : "none", r->broken, (unsigned long long)seed);
