@@ -41,6 +41,7 @@ help:
 	@echo 'make                 build/cutover'
 	@echo 'make demo [PLAN=upgrade|stacks] [FAULT=f]  a whole cutover of real MediaWiki on this machine'
 	@echo 'make check           all tests; `tests/run PART...` runs some of tests/parts'
+	@echo 'make test T=claim    one unit test, tests/unit/test_claim.c'
 	@echo 'make demo-harm [K=n] n demos with FAULT=few: what users lost, next to what the judge'"'"'s evaluation predicts'
 	@echo 'make soak [N=n]      n seeds of the simulated world'
 	@echo 'make mutants [N=n] [SEED=s] [FILE=f]  n small mistakes in the safety core, one at a time: which would no test notice?'
@@ -116,6 +117,11 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libcutover.a
 	@echo '  LD   $@'
 	$(Q)clang $(filter-out -Werror,$(base_cflags)) -Wno-unknown-warning-option -O1 -fsanitize=fuzzer,address,undefined -o $@ $< \
 		build/fuzz/libcutover.a $(base_libs)
+
+# One of them: make test T=claim.
+.PHONY: test
+test: build/asan/tests/test_$(T)
+	$(Q)$<
 
 soak: build/cutover units
 	$(Q)CUTOVER_SEEDS=$(or $(N),20000) CUTOVER_FIRST_SEED=$(or $(SEED),1) build/asan/tests/test_seeds

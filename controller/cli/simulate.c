@@ -277,7 +277,7 @@ static int list_faults(const struct cli *c)
 
 	fprintf(stderr, "cutover simulate: there is no fault \"%s\"; there are:\n", cli_opt(c, "fault"));
 	for (size_t i = 0; i < n; i++)
-		fprintf(stderr, "  %-12s %s\n", f[i].name, f[i].about);
+		fprintf(stderr, "  %-13s %s\n", f[i].name, f[i].about);
 	return CUTOVER_EXIT_USAGE;
 }
 

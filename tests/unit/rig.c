@@ -146,7 +146,7 @@ static bool says_back(const struct event *ev, const json_t *body)
 
 static bool ends_way_back(const char *kind)
 {
-	static const char *const kinds[] = { "frozen", "rolled-back", "refused", "promoted", "attempt" };
+	static const char *const kinds[] = { "frozen", "rolled-back", "refused", "stopped", "promoted", "attempt" };
 
 	for (size_t i = 0; i < COUNT(kinds); i++)
 		if (!strcmp(kind, kinds[i]))
