@@ -74,7 +74,11 @@ static void cold(struct sim *s) { s->side[GREEN].cold = true; }
 static void stack(struct sim *s) { s->stacks_fail = true; }
 static void slow_aws(struct sim *s) { sim_slow(s, &(struct sim_slow){ .after_ms = SLOW_AWS_MS }); }
 static void hanging_reads(struct sim *s) { sim_slow(s, &(struct sim_slow){ .only = SIM_READS }); }
-static void late_writes(struct sim *s) { sim_slow(s, &(struct sim_slow){ .after_ms = LATE_WRITE_MS, .only = SIM_WRITES }); }
+static void late_writes(struct sim *s)
+{
+	sim_slow(s, &(struct sim_slow){ .after_ms = LATE_WRITE_MS, .service = "elasticloadbalancing", .only = SIM_WRITES });
+}
+
 static void api(struct sim *s) { s->mishap_rate = MISHAPS_OF_API; }
 
 /* Somebody has waited for our write and makes his own. */
@@ -150,7 +154,7 @@ static const struct fault faults[] = {
 	{ { "slow-aws", "AWS answers each request rightly, after 9 s", 0 }, slow_aws, NULL, false },
 	{ { "hanging-reads", "every other read of AWS gets no answer for 10 s; the try after it is answered at once", 0 },
 	  hanging_reads, NULL, false },
-	{ { "late-writes", "what is changed in AWS is changed after 29 s, when the program has stopped to wait for the answer", 0 },
+	{ { "late-writes", "weights that are set take effect after 29 s, when the program has stopped to wait for the answer", 0 },
 	  late_writes, NULL, false },
 	{ { "foreign", "somebody else sets the weights to 400 and 600 at 25 % traffic", 3 }, NULL, foreign, false },
 	{ { "blue-sick", "both colours fail 30 %, some minutes after green has 25 % traffic", 3 }, NULL, blue_sick, true },

@@ -192,7 +192,7 @@ void front_name(const struct http_req *q, const char **service, char op[64])
 	const struct service *v = find_service(q);
 	struct ask k = { .protocol = v ? v->protocol : PLAIN };
 
-	*service = v ? v->host : "wiki";
+	*service = v ? v->host : SIM_WIKI;
 	op[0] = '\0';
 	if (v && v->protocol == REST)
 		snprintf(op, 64, "%s", name_rest(q));

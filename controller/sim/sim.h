@@ -62,9 +62,10 @@ void sim_mishap_rate(struct sim *s, double share); /* random mishaps at this sha
 /* AWS is slow: its answers are right, and late. A change whose sender has
  * stopped to wait (UNSURE, after its timeout) is carried out all the same, in
  * its time. The fields select which requests are meant. */
+#define SIM_WIKI "wiki"   /* what is none of AWS's services */
 struct sim_slow {
 	int64_t after_ms;     /* so late; 0: the first try of each operation hangs, and the next one is answered at once */
-	const char *service;  /* as in its host: "elasticloadbalancing"; "wiki": not AWS; NULL: all */
+	const char *service;  /* as in its host: "elasticloadbalancing"; SIM_WIKI; NULL: all of AWS */
 	const char *op;       /* "DescribeRules"; NULL: all */
 	enum { SIM_READS_AND_WRITES, SIM_READS, SIM_WRITES } only;
 	double share;         /* of these requests; 0: each */

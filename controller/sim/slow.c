@@ -11,9 +11,11 @@ void sim_slow(struct sim *s, const struct sim_slow *how)
 	s->nhung = 0;
 }
 
-static bool slow_is_meant(const char *wanted, const char *name)
+static bool slow_is_meant(const struct sim_slow *how, const char *service, const char *op, bool write)
 {
-	return !wanted || !strcmp(wanted, name);
+	if (how->service ? strcmp(how->service, service) != 0 : !strcmp(service, SIM_WIKI))
+		return false;
+	return (!how->op || !strcmp(how->op, op)) && how->only != (write ? SIM_READS : SIM_WRITES);
 }
 
 static bool slow_is_now(const struct sim *s)
@@ -46,8 +48,7 @@ int64_t slow_ms(struct sim *s, const char *service, const char *op, bool write)
 {
 	const struct sim_slow *how = &s->slow;
 
-	if (!slow_is_now(s) || !slow_is_meant(how->service, service) || !slow_is_meant(how->op, op) ||
-	    (how->only == SIM_READS && write) || (how->only == SIM_WRITES && !write))
+	if (!slow_is_now(s) || !slow_is_meant(how, service, op, write))
 		return 0;
 	if (how->share > 0 && dice_real(&s->slow_dice) >= how->share)
 		return 0;

@@ -214,7 +214,7 @@ int64_t slow_ms(struct sim *s, const char *service, const char *op, bool write);
 /* front.c: who answers what. */
 int front_answer(struct sim *s, const struct http_req *q, struct http_res *out, enum sim_mishap what);
 bool front_is_aws(const struct http_req *q);
-/* service: lent, "wiki" when it is none of AWS's; op: "" when it has no name. */
+/* service: lent; op: "" when it has no name. */
 void front_name(const struct http_req *q, const char **service, char op[64]);
 
 /* flight.c: a change that arrives then, whoever still waits for its answer. q is copied. */

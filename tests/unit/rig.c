@@ -160,15 +160,16 @@ static int see_way_back(void *rig, const struct event *ev)
 	autojson json_t *body = json_loads(ev->body, 0, NULL);
 
 	r->back.seq = ev->seq;
-	if (!r->back.since && says_back(ev, body)) {
-		r->back.since = ev->at;
+	if (!r->back.said && says_back(ev, body)) {
+		r->back.said = true;
 		r->back.called = false;
 		snprintf(r->back.by, sizeof r->back.by, "%s", ev->kind);
+		clock_hms(ev->at, r->back.at);
 	}
-	if (r->back.since && !strcmp(ev->kind, "call") && *json_str(body, "why", ""))
+	if (r->back.said && !strcmp(ev->kind, "call") && *json_str(body, "why", ""))
 		r->back.called = true;
 	if (ends_way_back(ev->kind))
-		r->back.since = 0;
+		r->back.said = false;
 	return 0;
 }
 
@@ -180,35 +181,32 @@ static bool is_driven(struct rig *r, int64_t now)
 
 static void say_not_back(struct rig *r, int64_t now, const struct sim_truth *t)
 {
-	char hms[9];
-
-	clock_hms(r->back.since, hms);
 	snprintf(r->broken, sizeof r->broken,
-		 "at %s \"%s\" said that traffic goes back; %lld s later the weights are blue %d, green %d, and nobody was called "
-		 "(allowed: %d requests of %d s and a minute, %lld s); it says \"%.200s\"", hms, r->back.by,
-		 (long long)(now - r->back.since) / 1000, t->weight_blue, t->weight_green, WAY_BACK_REQUESTS, RETRY_TOTAL_MS / 1000,
-		 (long long)WAY_BACK_MS / 1000, engine_saying(r->en));
+		 "at %s \"%s\" said that traffic goes back; the weights are blue %d, green %d, and nobody was called for %lld s "
+		 "(allowed: %d requests of %d s and a minute, %lld s); it says \"%.200s\"", r->back.at, r->back.by,
+		 t->weight_blue, t->weight_green, (long long)(now - r->back.from) / 1000, WAY_BACK_REQUESTS,
+		 RETRY_TOTAL_MS / 1000, (long long)WAY_BACK_MS / 1000, engine_saying(r->en));
 }
 
 static void check_way_back(void *rig)
 {
 	struct rig *r = rig;
 	const struct run *run = rig_run(r);
-	int64_t now = clock_wall(sim_clock(r->sim));
+	int64_t now = clock_mono(sim_clock(r->sim));
+	bool was_said = r->back.said;
 	struct err e = { 0 };
 	struct sim_truth t;
 
 	if (r->store && store_read(r->store, r->id, r->back.seq, see_way_back, r, &e))
 		return; /* no disk, no journal: what is not driven is not asked for */
 	if (!run || run_is_over(run) || run->one_way) /* behind a one-way door a person decides */
-		r->back.since = 0;
+		r->back.said = false;
 	sim_truth(r->sim, &t);
-	if (!r->back.since || t.weight_green <= 0 || !is_driven(r, now))
+	/* What was said since the last look is taken as said now: a minute is within what is allowed. */
+	if (!was_said || !r->back.said || t.weight_green <= 0 || !is_driven(r, now))
 		r->back.from = now;
-	else if (r->back.from < r->back.since)
-		r->back.from = r->back.since;
 	r->back.looked = now;
-	if (!r->back.called && now - r->back.from > WAY_BACK_MS && !r->broken[0])
+	if (!r->back.called && now - r->back.from > WAY_BACK_MS - MINUTE_MS && !r->broken[0])
 		say_not_back(r, now, &t);
 }
 

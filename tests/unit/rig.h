@@ -47,10 +47,10 @@ struct rig {
 	struct ticker *minutes;
 	struct {
 		int64_t seq;      /* the journal, as far as it was read */
-		int64_t since;    /* wall ms BAD or an order said that traffic goes back; 0: nothing did */
-		char by[16];      /* what said so */
-		int64_t from;     /* since then somebody drove who could write, and green had weight */
-		int64_t looked;
+		bool said;        /* BAD or an order said that traffic goes back */
+		char by[16], at[9];
+		int64_t from;     /* mono ms; since then somebody drove who could write, and green had weight */
+		int64_t looked;   /* mono ms */
 		bool called;      /* a person was, with what holds it up */
 	} back;
 	/* What a test does meanwhile; each may be NULL. */

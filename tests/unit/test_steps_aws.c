@@ -236,6 +236,28 @@ static void shift_bakes_all_the_time_and_ends_early_on_order(void **state)
 	fake_close(&f);
 }
 
+/* Edits were taken again meanwhile, say: what the old share showed says nothing of that. */
+static void a_share_of_an_earlier_step_is_judged_anew(void **state)
+{
+	struct fake f;
+	int64_t seen;
+
+	(void)state;
+	fake_open(&f, "shift", "{\"weight\":250,\"bake\":60000}", NULL);
+	make_green_healthy(&f);
+	sim_set_weights(f.w.sim, 750, 250);
+	f.permille = 250;
+	f.weight_since = f.since;
+	clock_sleep(sim_clock(f.w.sim), HOUR);
+	f.since = clock_wall(sim_clock(f.w.sim));
+	seen = 2 * f.plan.watch.period_ms + f.plan.watch.lag_ms; /* a period of its own has closed and can be read */
+	clock_sleep(sim_clock(f.w.sim), seen - 2000);
+	assert_int_equal(fake_advance(&f, 0), STEP_WAIT);
+	clock_sleep(sim_clock(f.w.sim), 2000);
+	assert_int_equal(fake_advance(&f, 0), STEP_DONE);
+	fake_close(&f);
+}
+
 /* Less weight needs no health: it is asked for when things go wrong. */
 static void shift_down_does_not_wait(void **state)
 {
@@ -651,6 +673,7 @@ int main(void)
 		cmocka_unit_test(preflight_does_not_guess), cmocka_unit_test(preflight_wants_credentials_that_last),
 		cmocka_unit_test(shift_waits_until_green_is_healthy), cmocka_unit_test(shift_gives_up_on_a_green_that_stays_cold),
 		cmocka_unit_test(shift_needs_a_good_verdict), cmocka_unit_test(shift_bakes_all_the_time_and_ends_early_on_order),
+		cmocka_unit_test(a_share_of_an_earlier_step_is_judged_anew),
 		cmocka_unit_test(shift_down_does_not_wait), cmocka_unit_test(shift_undo_leaves_a_rule_without_green_alone),
 		cmocka_unit_test(promote_gives_everything_and_proves_it), cmocka_unit_test(stack_is_made_shown_and_gives_outputs),
 		cmocka_unit_test(stack_that_fails_says_which_resource),
