@@ -126,9 +126,13 @@ int screen_end(struct screen *sc, const struct run *r)
 		screen_print_rest(sc, r);
 	if (!sc->cli->json) {
 		autofree char *path = cli_state_path(sc->cli);
+		const char *now = store_path(sc->store); /* another one, after a rescue */
 
 		say_outcome(r, &text);
-		buf_addf(&text, "journal %s: `cutover report %s` tells it", path, r->id);
+		if (strcmp(path, now))
+			buf_addf(&text, "journal %s: `cutover --state %s report %s` tells it", now, now, r->id);
+		else
+			buf_addf(&text, "journal %s: `cutover report %s` tells it", path, r->id);
 		out_line(text.p);
 	}
 	return run_exit_code(r);

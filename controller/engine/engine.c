@@ -53,7 +53,7 @@ int engine_open(const struct engine_opts *o, struct engine **out, struct err *e)
 		snprintf(en->holder, sizeof en->holder, "%s", o->holder);
 	else
 		engine_own_holder(en->holder, sizeof en->holder);
-	if (run_load(o->store, o->run, o->kinds, &en->run, e)) {
+	if (run_load_copied(o->store, o->run, o->kinds, &en->run, e)) {
 		engine_close(en);
 		return -1;
 	}
@@ -140,6 +140,9 @@ static int note_skew(struct engine *en, struct err *e)
 int engine_tick(struct engine *en, int64_t *wake_at, struct err *e)
 {
 	*wake_at = FAR;
+	if (store_has_moved(en->store))
+		return err_set(e, ERR_DAMAGED, "the journal %s is not in its place: the file was moved or removed: nothing is sent to AWS until it is back",
+			       store_path(en->store));
 	if (run_catch_up(en->run, en->store, e))
 		return -1;
 	if (engine_still_ours(en, e))
@@ -239,6 +242,8 @@ static int tick_and_nap(struct engine *en, engine_see_fn *see, void *ctx, const 
 	int rc = engine_tick(en, &wake_at, e);
 
 	if (rc && order_came_first(en, e))
+		return 0;
+	if (rescue_takes(en, rc, e))
 		return 0;
 	if (rc && ends_driving(e))
 		return -1;

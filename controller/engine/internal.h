@@ -86,6 +86,9 @@ struct engine {
 	int64_t skew;          /* of the clock, as the journal has it */
 	int64_t mute_since;    /* mono ms no line could be written first; 0: they can */
 	bool cried;            /* and the person was called for that, without a line */
+	int64_t damaged_since; /* mono ms the journal was first not the one we know; 0: it is */
+	int64_t patrol_at;     /* mono ms older lines are read again */
+	int64_t patrolled;     /* up to this one they are as they were */
 	bool called;           /* the person was called in this state by this process */
 	int64_t held, held_wall;     /* mono (HOLDS_UNKNOWN: ask) and wall ms of the last yes of holds_now() */
 	const struct step *broken;   /* what its last answer was no to; NULL: none */
@@ -186,6 +189,10 @@ void mind_free(struct mind *m);
 #define HOLDS_UNKNOWN 0
 enum step_verdict holds_now(struct step_run *asker, struct err *e);
 enum step_verdict holds_lately(struct step_run *asker, struct err *e);
+
+/* rescue.c: after each tick, with how it ended. True: its journal was not the
+ * one this driver knows, and is again, or the run goes on in another file: tick again. */
+bool rescue_takes(struct engine *en, int rc, struct err *e);
 
 /* forward.c, back.c */
 int forward_tick(struct engine *en, int64_t *wake_at, struct err *e);

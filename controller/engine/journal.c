@@ -74,14 +74,13 @@ static void journal_run_call(const struct run *r, const char *why)
 	autofree const char **argv = xcalloc(n + 2, sizeof *argv);
 	autofree char *run = xasprintf("CUTOVER_RUN=%s", r->id), *what = xasprintf("CUTOVER_WHY=%s", why);
 	const char *env[] = { "PATH=/usr/local/bin:/usr/bin:/bin", run, what, NULL };
-	struct proc_result res = { 0 };
+	autoproc struct proc_result res = { 0 };
 	struct err e = { 0 };
 
 	for (size_t i = 0; i < n; i++)
 		argv[i] = json_string_value(json_array_get(r->plan->call, i));
 	argv[n] = why;
-	if (!proc_run(argv, env, NULL, 10000, 4096, &res, &e))
-		free(res.out);
+	proc_run(argv, env, NULL, 10000, 4096, &res, &e);
 }
 
 void engine_call_program(struct engine *en, const char *why)

@@ -4,6 +4,7 @@
 #include "engine/run.h"
 
 #include "base/err.h"
+#include "engine/copy.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -495,6 +496,8 @@ static int fold_event(void *ctx, const struct event *ev)
 		l->rc = fold_body(l, ev, body);
 	if (l->rc)
 		return 1;
+	if (l->run->copy)
+		copy_keep(l->run->copy, ev);
 	l->run->seq = ev->seq;
 	copy(l->run->hash, sizeof l->run->hash, ev->hash);
 	l->run->changed = ev->at;
@@ -508,12 +511,13 @@ static int read_on(struct loading *l, struct store *s)
 	return l->rc;
 }
 
-int run_load(struct store *s, const char *id, const struct step_kind *const *kinds, struct run **out,
-	     struct err *e)
+static int run_read(struct store *s, const char *id, const struct step_kind *const *kinds, struct copy *kept, struct run **out,
+		    struct err *e)
 {
 	autorun struct run *r = xcalloc(1, sizeof *r);
 	struct loading l = { .run = r, .kinds = kinds, .e = e };
 
+	r->copy = kept;
 	copy(r->id, sizeof r->id, id);
 	r->attempt = 1;
 	r->outputs = json_object();
@@ -524,6 +528,16 @@ int run_load(struct store *s, const char *id, const struct step_kind *const *kin
 		return err_set(e, ERR_INPUT, "there is no run \"%s\" in this journal", id);
 	*out = steal(&r);
 	return 0;
+}
+
+int run_load(struct store *s, const char *id, const struct step_kind *const *kinds, struct run **out, struct err *e)
+{
+	return run_read(s, id, kinds, NULL, out, e);
+}
+
+int run_load_copied(struct store *s, const char *id, const struct step_kind *const *kinds, struct run **out, struct err *e)
+{
+	return run_read(s, id, kinds, copy_new(), out, e);
 }
 
 int run_catch_up(struct run *r, struct store *s, struct err *e)
@@ -540,6 +554,7 @@ void run_free(struct run *r)
 	for (size_t i = 0; r->step && i < r->plan->nsteps; i++)
 		json_decref(r->step[i].memo);
 	free(r->step);
+	copy_free(r->copy);
 	json_decref(r->outputs);
 	json_decref(r->order_ids);
 	json_decref(r->verdict);

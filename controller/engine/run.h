@@ -42,6 +42,8 @@ struct run_traffic {
 	int seen_blue, seen_green;   /* and that; -1: the rule does not name the group */
 };
 
+struct copy;
+
 struct run {
 	char id[96];
 	int64_t seq;                        /* newest line that is folded */
@@ -66,13 +68,16 @@ struct run {
 	int64_t blind_since;                /* wall ms; 0: not blind */
 	json_t *verdict;                    /* newest verdict event's body; NULL */
 	int64_t proved;                     /* wall ms green was proved free of traffic on the way back */
+	struct copy *copy;                  /* of all its lines, for its driver; NULL: none is kept */
 	json_t *order_ids;                  /* {id: seq}: an order is taken once */
 };
 
 /* Reads the whole journal. kinds: steps/registry.c. run_free when done. */
 int run_load(struct store *s, const char *id, const struct step_kind *const *kinds, struct run **out,
 	     struct err *e);
-/* Folds what was appended since. */
+/* The same for its driver, which keeps a copy of the lines. */
+int run_load_copied(struct store *s, const char *id, const struct step_kind *const *kinds, struct run **out, struct err *e);
+/* Folds what was appended since. ERR_DAMAGED: what was folded last is not in the journal any more. */
 int run_catch_up(struct run *r, struct store *s, struct err *e);
 void run_free(struct run *r);
 static inline void run_freep(struct run **r) { run_free(*r); }

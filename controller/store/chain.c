@@ -73,16 +73,42 @@ static int chain_append(struct store *s, const struct event *ev, struct err *e)
 	return chain_insert(s, ev, prev, e);
 }
 
-int store_append(struct store *s, const struct event *ev, struct err *e)
+static int chain_append_each(struct store *s, store_next_fn *next, void *ctx, struct err *e)
+{
+	struct event ev;
+
+	while (next(ctx, &ev))
+		if (chain_append(s, &ev, e))
+			return -1;
+	return 0;
+}
+
+int store_append_all(struct store *s, store_next_fn *next, void *ctx, struct err *e)
 {
 	STORE_LOCKED(s);
 	if (store_exec(s, "BEGIN IMMEDIATE", e))
 		return -1;
-	if (chain_append(s, ev, e) || store_exec(s, "COMMIT", e)) {
+	if (chain_append_each(s, next, ctx, e) || store_exec(s, "COMMIT", e)) {
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 		return -1;
 	}
 	return 0;
+}
+
+static bool chain_just_one(void *ctx, struct event *ev)
+{
+	const struct event **one = ctx;
+
+	if (!*one)
+		return false;
+	*ev = **one;
+	*one = NULL;
+	return true;
+}
+
+int store_append(struct store *s, const struct event *ev, struct err *e)
+{
+	return store_append_all(s, chain_just_one, &ev, e);
 }
 
 int store_last(struct store *s, const char *run, int64_t *seq, struct err *e)
@@ -159,3 +185,42 @@ int store_verify(struct store *s, const char *run, int64_t *lines, struct err *e
 	return v.why[0] ? err_set(e, ERR_GATE, "the journal of run %s is broken: %s", run, v.why) : 0;
 }
 
+struct recheck {
+	int64_t last;
+	int left;
+	char prev[65];
+	bool wrong;
+};
+
+static int chain_recheck_line(void *ctx, const struct event *ev)
+{
+	struct recheck *r = ctx;
+	char hash[65];
+
+	store_hash(ev, ev->prev, hash);
+	r->wrong = ev->seq != r->last + 1 || strcmp(ev->hash, hash) || (r->prev[0] && strcmp(ev->prev, r->prev));
+	memcpy(r->prev, ev->hash, sizeof r->prev);
+	r->last = ev->seq;
+	return r->wrong || --r->left <= 0;
+}
+
+/* What is written over by others than SQLite stays unseen while its pages are cached. */
+static void chain_forget_cache(struct store *s)
+{
+	STORE_LOCKED(s);
+	sqlite3_db_release_memory(s->db);
+}
+
+int store_recheck(struct store *s, const char *run, int64_t *after, int most, struct err *e)
+{
+	struct recheck r = { .last = *after, .left = most };
+
+	chain_forget_cache(s);
+	if (store_read(s, run, *after, chain_recheck_line, &r, e))
+		return -1;
+	if (r.wrong)
+		return err_set(e, ERR_DAMAGED, "line %lld of run %s in the journal %s is not as it was written", (long long)r.last, run,
+			       store_path(s));
+	*after = r.left > 0 ? 0 : r.last;
+	return 0;
+}

@@ -46,6 +46,9 @@ bool store_has_moved(struct store *s); /* its file is not at its path any more *
  * In: run, at, actor, kind, step, body, seq. ERR_MOVED when seq is not last + 1,
  * ERR_STORE when it cannot be made durable (disk full, I/O error). */
 int store_append(struct store *s, const struct event *ev, struct err *e);
+/* Appends lines, each the next of its run, until next() gives false: all of them, or none. */
+typedef bool store_next_fn(void *ctx, struct event *ev);
+int store_append_all(struct store *s, store_next_fn *next, void *ctx, struct err *e);
 
 /* Calls each for every event of the run with seq > after, in order; stops when it returns nonzero.
  * Lines are read in batches, and no lock is held while each is called: it may
@@ -79,6 +82,9 @@ bool store_said(struct store *s, const char *run, struct store_said *out); /* fa
 
 /* 0 when every line's hash and prev are right; else -1 with the first broken seq. */
 int store_verify(struct store *s, const char *run, int64_t *lines, struct err *e);
+/* The same for at most `most` lines behind *after, which goes on to the last of them, or to 0 at the
+ * end; as the disk has them, not as this process remembers them. ERR_DAMAGED: one is not as it was. */
+int store_recheck(struct store *s, const char *run, int64_t *after, int most, struct err *e);
 
 /* Readable when somebody wrote to the store (inotify); -1 when not available.
  * store_watch_clear empties it. */

@@ -2,6 +2,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -113,6 +114,88 @@ class Private(Case):
         said = subprocess.run(['cat', self.state], user=65534, group=65534, extra_groups=[], check=False,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.assertIn('Permission denied', said.stderr)
+
+
+class Damaged(Case):
+    """Under a driver whose green has a quarter: it says so, takes traffic back in a journal of its own, and calls."""
+
+    def begin(self):
+        self.world()
+        self.called = os.path.join(self.dir, 'called')
+        call = self.file('call', f'#!/bin/sh\necho "$1" >> {self.called}\n')
+        os.chmod(call, 0o755)
+        self.driver = self.drive('start', self.plan(LOOK, shift(25, 'PT10M'), ALL, call=[call]))
+        self.run_id = self.wait_for_green(25, self.driver)[0]['run']
+
+    def goes_on_beside(self):
+        rescue = f'{self.state}.rescue-{self.run_id}'
+        self.expect(3, self.driver.end(), 'cannot be relied on any more', 'ROLLED BACK: traffic is proved on blue',
+                    f'cutover --state {rescue} report')
+        self.assertEqual(self.writes(), ['ModifyRule', 'ModifyRule'])
+        self.assertEqual(mode(rescue), 0o600)
+        self.env['CUTOVER_STATE'] = rescue
+        self.expect(0, self.run_it('verify'))
+        events = self.events()
+        self.assertEqual([e['seq'] for e in events], list(range(1, len(events) + 1)))
+        self.assertEqual([e['body']['permille'] for e in events if e['kind'] == 'weights'][-1], 0)
+        self.assertIn('proved', kinds(events))
+        with open(self.called, encoding='utf-8') as f:
+            self.assertIn(rescue, f.read())
+
+    def older_copy(self):
+        with open(self.state, 'rb') as f:
+            old = f.read()
+        before = len(self.events())
+        self.wait_for(lambda ev: len(ev) > before + 2, of=self.driver)
+        return old
+
+    def test_cut_off_to_one_page(self):
+        self.begin()
+        os.truncate(self.state, 4096)
+        self.goes_on_beside()
+
+    def test_cut_off_to_nothing(self):
+        self.begin()
+        os.truncate(self.state, 0)
+        self.goes_on_beside()
+
+    def test_an_older_copy_over_it(self):
+        self.begin()
+        old = self.older_copy()
+        with open(self.state, 'r+b') as f:
+            f.write(old)
+            f.truncate()
+        self.goes_on_beside()
+        self.assertIn('cannot be relied on', self.run_it('events', '--state', self.state).out)  # word was left there, too
+
+    def test_an_older_copy_in_its_place(self):
+        self.begin()
+        old = self.file('old', self.older_copy())
+        os.rename(old, self.state)
+        self.goes_on_beside()
+
+    def test_noise_in_pages_that_are_cached(self):
+        self.begin()
+        with open(self.state, 'r+b') as f:
+            f.seek(4096)
+            f.write(os.urandom(os.path.getsize(self.state) - 4096))
+        self.goes_on_beside()
+
+    def test_removed_for_good(self):
+        self.begin()
+        os.remove(self.state)
+        self.goes_on_beside()
+
+    def test_a_whole_copy_in_its_place_is_gone_on_with(self):
+        self.begin()
+        self.driver.signal(signal.SIGSTOP)
+        with open(self.state, 'rb') as f:
+            copy = self.file('copy', f.read())
+        os.rename(copy, self.state)
+        self.driver.signal(signal.SIGCONT)
+        self.expect(0, self.run_it('rollback', '--no-wait'))
+        self.expect(3, self.driver.end(), 'ROLLED BACK: traffic is proved on blue')
+        self.assertFalse([n for n in os.listdir(os.path.dirname(self.state)) if 'rescue' in n])
 
 
 class Mistyped(Case):

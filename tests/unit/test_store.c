@@ -354,6 +354,29 @@ static void damage_is_no_usage_error(void **state)
 	assert_int_equal(e.kind, ERR_DAMAGED);
 }
 
+static void noise_under_the_cache_is_seen(void **state)
+{
+	autostore struct store *s = opened();
+	struct err e = { 0 };
+	int64_t at = 0;
+	char noise[4096];
+	int fd;
+
+	(void)state;
+	for (int64_t i = 1; i <= 8; i++)
+		append(s, "r", i, "{\"n\":1}", &e);
+	assert_int_equal(store_recheck(s, "r", &at, 5, &e), 0);
+	assert_int_equal(at, 5);
+	assert_int_equal(store_recheck(s, "r", &at, 5, &e), 0);
+	assert_int_equal(at, 0);
+	memset(noise, 'n', sizeof noise);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, noise, sizeof noise, 4096), sizeof noise);
+	close(fd);
+	assert_int_equal(store_recheck(s, "r", &at, 5, &e), -1);
+	assert_int_equal(e.kind, ERR_DAMAGED);
+}
+
 static void a_read_error_is_no_sign_of_life(void **state)
 {
 	autostore struct store *s = opened();
@@ -440,7 +463,7 @@ int main(void)
 		T(another_programs_database_is_refused), T(a_file_that_is_no_database_is_refused),
 		T(an_order_wakes_the_driver), T(beats_count_up),
 		T(nobody_is_held_up_while_a_reader_is_told), T(batches_join_without_a_gap), T(runs_come_newest_first),
-		T(who_is_ahead_of_the_journal_is_told), T(damage_is_no_usage_error), T(a_read_error_is_no_sign_of_life),
+		T(who_is_ahead_of_the_journal_is_told), T(damage_is_no_usage_error), T(noise_under_the_cache_is_seen), T(a_read_error_is_no_sign_of_life),
 		T(a_file_put_in_its_place_is_opened_anew), T(who_only_looks_makes_no_file),
 		T(a_newer_programs_file_is_refused),
 	};
