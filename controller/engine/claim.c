@@ -1,6 +1,7 @@
 /* engine/claim.c - who drives. A claim is a line in the journal; signs of life
  * are a counter beside it. Nobody's wall clock is compared with another's: a
  * holder is silent when *our* clock has seen its counter stand still. */
+#include "engine/format.h"
 #include "engine/internal.h"
 
 #include <errno.h>
@@ -120,7 +121,7 @@ bool engine_holder_is_dead(const struct run *r)
 
 static int claim_append(struct engine *en, struct err *e)
 {
-	json_t *body = json_pack("{s:s}", "holder", en->holder);
+	json_t *body = json_pack("{s:s, s:s, s:i}", "holder", en->holder, "program", CUTOVER_VERSION, "format", RUN_FORMAT);
 
 	if (en->run->holder[0])
 		json_object_set_new(body, "from", json_text(en->run->holder));

@@ -1,5 +1,6 @@
 /* engine/order.c - the first line of a run, and orders: what anybody may write
  * into a journal, at any time, whoever drives. */
+#include "engine/format.h"
 #include "engine/internal.h"
 
 #include <openssl/rand.h>
@@ -21,9 +22,9 @@ static void order_new_id(const char *prefix, int64_t at, char out[96])
 int engine_start(struct store *s, const struct plan *p, struct clock *clock, const char *actor, char *id,
 		 struct err *e)
 {
-	autojson json_t *body = json_pack("{s:o, s:o, s:s, s:s, s:s, s:s*, s:O*}", "plan",
+	autojson json_t *body = json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:O*}", "plan",
 					  json_stringn(p->text, p->ntext), "file", json_line(p->file), "sha256", p->sha256, "name",
-					  p->name, "rule", p->rule, "program", CUTOVER_VERSION, "env", p->env);
+					  p->name, "rule", p->rule, "program", CUTOVER_VERSION, "format", RUN_FORMAT, "env", p->env);
 
 	if (!body)
 		return err_set(e, ERR_INPUT, "the plan is not valid UTF-8");

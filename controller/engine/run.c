@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "engine/copy.h"
+#include "engine/format.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -82,9 +83,23 @@ static int fold_nothing(struct run *r, const struct event *ev, const json_t *bod
 	return 0;
 }
 
+/* Of a line that may carry one. */
+static int fold_check_format(const struct event *ev, const json_t *body, struct err *e)
+{
+	int64_t format = json_num(body, "format", 1);
+
+	if (format <= RUN_FORMAT)
+		return 0;
+	return err_set(e, ERR_GATE,
+		       "run %s has been driven by a newer cutover%s%s, whose journal has format %lld; this one (" CUTOVER_VERSION ") knows formats up to %d and would misread it: use that program; `cutover events %s` shows the lines",
+		       ev->run, *json_str(body, "program", "") ? " " : "", json_str(body, "program", ""), (long long)format, RUN_FORMAT,
+		       ev->run);
+}
+
 static int fold_claim(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
-	(void)e;
+	if (fold_check_format(ev, body, e))
+		return -1;
 	copy(r->holder, sizeof r->holder, json_str(body, "holder", ""));
 	r->claim_seq = ev->seq;
 	if (r->traffic.writing) /* of a holder whose answer nobody reads any more: it may be on its way */
@@ -457,6 +472,8 @@ static int fold_start(struct loading *l, const struct event *ev, const json_t *b
 	struct run *r = l->run;
 	const char *text = json_str(body, "plan", "");
 
+	if (fold_check_format(ev, body, l->e))
+		return -1;
 	if (plan_parse(text, strlen(text), json_str(body, "file", "plan"), l->kinds,
 		       json_object_get(body, "env"), &r->plan, &errs)) {
 		err_set(l->e, ERR_INPUT, "the plan in the journal of run %s does not load: %s", ev->run,

@@ -1,5 +1,6 @@
 """The journal's file: who looks is in nobody's way, makes nothing, and others may not even open it."""
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -69,9 +70,7 @@ def mode(path):
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-class Private(Case):
-    """Whoever may read it can hold SQLite's lock, on purpose or with a pager of another kind."""
-
+class Begun(Case):
     def begin(self, umask):
         """A run that is refused at once: there is no AWS."""
         self.rule = 'arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener-rule/app/a/1/2/3'
@@ -81,6 +80,10 @@ class Private(Case):
         driver = self.drive('start', self.plan(LOOK, ALL), preexec_fn=lambda: os.umask(umask))
         self.wait_for(lambda ev: 'claim' in kinds(ev), of=driver)
         driver.kill()
+
+
+class Private(Begun):
+    """Whoever may read it can hold SQLite's lock, on purpose or with a pager of another kind."""
 
     def test_the_file_and_its_folder_are_its_owners_alone(self):
         for umask in (0o000, 0o022, 0o077, 0o177):
@@ -196,6 +199,42 @@ class Damaged(Case):
         self.expect(0, self.run_it('rollback', '--no-wait'))
         self.expect(3, self.driver.end(), 'ROLLED BACK: traffic is proved on blue')
         self.assertFalse([n for n in os.listdir(os.path.dirname(self.state)) if 'rescue' in n])
+
+
+class Formats(Begun):
+    """What a line means has a number: a newer program's run is refused in a sentence, an older one's goes on."""
+
+    def rewrite(self, kind, old, new):
+        """Line of that kind, and the chain from there on, as another program would have written them."""
+        db = sqlite3.connect(self.state)
+        before = ''
+        for row in db.execute('SELECT run, seq, at, actor, kind, step, body FROM event ORDER BY seq').fetchall():
+            body = row[6].replace(old, new) if row[4] == kind else row[6]
+            self.assertTrue(row[4] != kind or body != row[6], row)
+            text = '\n'.join([before, *map(str, row[:6]), body])
+            now = hashlib.sha256(text.encode()).hexdigest()
+            db.execute('UPDATE event SET body=?, prev=?, hash=? WHERE seq=?', (body, before, now, row[1]))
+            before = now
+        db.commit()
+        db.close()
+
+    def test_a_newer_programs_run_is_refused_and_can_be_looked_at(self):
+        for kind in ('start', 'claim'):
+            with self.subTest(kind):
+                self.begin(0o077)
+                self.rewrite(kind, '"format":2', '"format":3')
+                for command in ('status', 'resume', 'rollback'):
+                    self.expect(5, self.run_it(command, self.events()[0]['run']), 'newer cutover', 'has format 3', 'up to 2')
+                self.expect(0, self.run_it('events'), kind)
+                self.expect(0, self.run_it('list'), 'newer cutover')
+                shutil.rmtree(os.path.dirname(self.state))
+
+    def test_a_run_without_a_number_is_of_the_first_format(self):
+        self.begin(0o077)
+        self.rewrite('start', '"format":2', '"was":0')
+        self.rewrite('claim', '"format":2', '"was":0')
+        self.expect(0, self.run_it('verify'))
+        self.expect(0, self.run_it('status'), 'going forward')
 
 
 class Mistyped(Case):
