@@ -21,8 +21,8 @@
 
 #define SURE_MS 2000  /* it is damaged at two looks at least */
 #define AWAY_MS 30000 /* a file that is moved away may come back */
-#define PATROL_MS 10000 /* older lines are looked at again, so many at a time */
-#define PATROL_LINES 200
+#define PATROL_MS 30000 /* older lines are looked at again, so many at a time */
+#define PATROL_LINES 50
 #define PLACES  9
 
 /* What lies at the path now may be the journal we know. */
