@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FILE_FIRST 42
@@ -169,19 +170,25 @@ static void page_put_event(struct page *p, const struct logged *v)
 	page_put(p, "Write_rows_v1", "table_id: 18 flags: STMT_END_F", v->end);
 }
 
+/* "file=mysql-bin-changelog.000042&at=157&most=500": the number behind `key`; -1: none. */
+static int64_t log_asked(const struct ask *k, const char *key)
+{
+	const char *p = strstr(k->query, key);
+
+	return p ? strtoll(p + strlen(key), NULL, 10) : -1;
+}
+
 static void log_say_events(struct sim *s, const struct ask *k, struct say *a)
 {
 	const struct wiki_log *l = &s->db.log;
-	int64_t at, end;
-	size_t file, most;
+	int64_t at = log_asked(k, "&at="), most = log_asked(k, "&most="), number = log_asked(k, "changelog."), end;
+	size_t file = (size_t)(number - FILE_FIRST);
 	struct page p;
 
-	if (sscanf(k->query, "file=mysql-bin-changelog.%zu&at=%" SCNd64 "&most=%zu", &file, &at, &most) != 3 ||
-	    file < FILE_FIRST + l->purged || file - FILE_FIRST >= l->files)
+	if (at < 0 || most < 0 || number < FILE_FIRST || file < l->purged || file >= l->files)
 		return say_error(a, 404, "1220", "Could not find target log");
-	file -= FILE_FIRST;
 	end = file + 1 < l->files ? l->file[file + 1] : l->end;
-	p = (struct page){ .rows = json_array(), .base = l->file[file], .most = most };
+	p = (struct page){ .rows = json_array(), .base = l->file[file], .most = (size_t)most };
 	p.from = p.base + (at > LOG_START ? at - LOG_START : 0);
 	for (size_t i = 0; i < l->events; i++)
 		if (l->event[i].begin >= p.base && l->event[i].end <= end)
