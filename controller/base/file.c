@@ -5,8 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,22 +58,75 @@ static int write_all(int fd, const char *p, size_t n)
 		p += put;
 		n -= (size_t)put;
 	}
-	return fsync(fd);
+	return 0;
 }
 
-int file_write(const char *path, const char *text, size_t n, struct err *e)
+/* A device, a pipe, a link to nowhere yet: what stands there stays what it is. */
+static int write_in_place(const char *path, const char *text, size_t n, struct err *e)
 {
-	autofree char *beside = xasprintf("%s.new", path);
-	autofd int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	autofd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return io_err(e, "open", path);
+	return write_all(fd, text, n) ? io_err(e, "write", path) : 0;
+}
+
+/* Beside the file, under a name that nobody can have prepared. */
+static int create_beside(const char *path, char **name)
+{
+	int fd = -1;
+
+	for (int i = 0; i < 3 && fd < 0; i++) {
+		uint64_t r = 0;
+
+		(void)!getrandom(&r, sizeof r, 0);
+		free(*name);
+		*name = xasprintf("%s.%08llx.new", path, (unsigned long long)(r & 0xffffffff));
+		fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+		if (fd < 0 && errno != EEXIST)
+			break;
+	}
+	return fd;
+}
+
+/* Nobody reads it before it is whole; then it is as the old one was, or as a new
+ * one of ours would be. */
+static int fill(int fd, const struct stat *old, const char *text, size_t n)
+{
+	struct stat new;
+
+	if (fstat(fd, &new) || fchmod(fd, 0600) || write_all(fd, text, n))
+		return -1;
+	if (old && (old->st_uid != new.st_uid || old->st_gid != new.st_gid))
+		(void)!fchown(fd, old->st_uid, old->st_gid); /* who may not, leaves it his own */
+	return fchmod(fd, (old ? old : &new)->st_mode & 0777) || fsync(fd) ? -1 : 0;
+}
+
+static int replace(const char *path, const struct stat *old, const char *text, size_t n, struct err *e)
+{
+	autofree char *beside = NULL;
+	autofd int fd = create_beside(path, &beside);
 
 	if (fd < 0)
 		return io_err(e, "create", beside);
-	if (write_all(fd, text, n) || rename(beside, path)) {
+	if (fill(fd, old, text, n) || rename(beside, path)) {
 		io_err(e, "write", path);
 		unlink(beside);
 		return -1;
 	}
 	return 0;
+}
+
+int file_write(const char *path, const char *text, size_t n, struct err *e)
+{
+	autofree char *target = realpath(path, NULL); /* a link stays a link */
+	struct stat old, link;
+
+	if (target && !stat(target, &old))
+		return S_ISREG(old.st_mode) ? replace(target, &old, text, n, e) : write_in_place(target, text, n, e);
+	if (!lstat(path, &link))
+		return write_in_place(path, text, n, e);
+	return replace(path, NULL, text, n, e);
 }
 
 /* 0700 whatever the umask; one that is there stays as it is. */
