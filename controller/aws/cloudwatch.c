@@ -3,6 +3,7 @@
 #include "aws/answer.h"
 #include "aws/core.h"
 #include "aws/elb.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -12,6 +13,8 @@
 #define QUERIES_MAX 100
 #define PERIODS_MAX 20160 /* two weeks of minutes */
 #define PAGES_MAX   50
+#define A_SECOND    1e8   /* more requests than any load balancer answers */
+#define LONGEST_S   1e5   /* a load balancer waits for 4000 s at most (idle_timeout.timeout_seconds) */
 
 /* One series while its pages come in: a slot per period, so that a point read
  * twice is the newer one and order does not matter. */
@@ -219,6 +222,43 @@ static void make_series(const struct gather *g, const struct window *w, struct c
 				(struct cw_point){ w->from + (int64_t)k * w->period, g->slot[k] };
 }
 
+static bool begins(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
+
+/* The most that a load balancer's metric can be, and whether it counts whole
+ * things; 0: not known. A plan's own metrics may be anything. */
+static double most_of(const struct cw_query *q, int64_t period_ms, bool *whole)
+{
+	bool requests = !strcmp(q->metric, "RequestCount") || begins(q->metric, "HTTPCode_");
+	bool times = !strcmp(q->metric, "TargetResponseTime");
+
+	*whole = requests && !strcmp(q->stat, "Sum");
+	if (strcmp(q->namespace, "AWS/ApplicationELB"))
+		return 0;
+	if (*whole || begins(q->stat, "TC(")) /* how many of them lay between two limits */
+		return A_SECOND * (double)period_ms / 1000;
+	return times && strcmp(q->stat, "Sum") ? LONGEST_S : 0;
+}
+
+/* What cannot be is no evidence, neither for green nor against it: somebody else
+ * than CloudWatch answers, or it answers wrongly. */
+static int is_possible(const struct cw_query *q, const struct window *w, const struct cw_series *s, struct err *e)
+{
+	bool whole;
+	double most = most_of(q, w->period, &whole);
+
+	for (size_t k = 0; most > 0 && k < s->n; k++) {
+		double v = s->points[k].value;
+		char at[21];
+
+		if (v >= 0 && v <= most && (!whole || fabs(v - nearbyint(v)) <= 1e-6 * (v + 1)))
+			continue;
+		clock_iso(s->points[k].at, at);
+		return err_set(e, ERR_UNSURE, "CloudWatch says %s of %.80s was %.6g in the %lld s from %s, which cannot be",
+			       q->metric, q->group ? q->group : "the load balancer", v, (long long)(w->period / 1000), at);
+	}
+	return 0;
+}
+
 static int make_all(const struct cw_query *q, size_t n, const struct gather *all,
 		    const struct window *w, struct cw_series *out, struct err *e)
 {
@@ -228,6 +268,11 @@ static int make_all(const struct cw_query *q, size_t n, const struct gather *all
 				       q[i].metric, q[i].group ? q[i].group : "the load balancer");
 	for (size_t i = 0; i < n; i++)
 		make_series(&all[i], w, &out[i]);
+	for (size_t i = 0; i < n; i++)
+		if (is_possible(&q[i], w, &out[i], e)) {
+			cw_series_free(out, n);
+			return -1;
+		}
 	return 0;
 }
 

@@ -33,7 +33,9 @@ struct cw_series {
 /* One GetMetricData (all pages) over [from, to) for at most 100 queries; out[i]
  * belongs to q[i]. from and to are wall ms and are aligned down to the period.
  * cw_series_free each. A result that is Forbidden or InternalError fails the
- * call (DENIED, BUSY): unknown is never an empty series. */
+ * call (DENIED, BUSY): unknown is never an empty series. So does a value that a
+ * load balancer's metric cannot have (UNSURE): counts that are negative, not
+ * whole or beyond 10^8 requests a second, times beyond a day. */
 int cw_get(struct aws *a, const struct cw_query *q, size_t n, int64_t from, int64_t to,
 	   int period_s, struct cw_series *out, struct err *e);
 /* The same for what two target groups of one load balancer were asked

@@ -15,12 +15,13 @@
 static const struct {
 	const char *name;
 	cred_source_fn *get;
+	bool own; /* the machine's own role */
 } sources[] = {
-	{ "the environment", cred_from_env },
-	{ "the profile", cred_from_profile },
-	{ "web identity", cred_from_web_identity },
-	{ "the container endpoint", cred_from_container },
-	{ "instance metadata", cred_from_imds },
+	{ "the environment", cred_from_env, false },
+	{ "the profile", cred_from_profile, false },
+	{ "web identity", cred_from_web_identity, false },
+	{ "the container endpoint", cred_from_container, true },
+	{ "instance metadata", cred_from_imds, true },
 };
 
 struct cred_chain *cred_chain_new(const struct http *h, struct clock *clock)
@@ -71,6 +72,7 @@ static int find(struct cred_chain *c, struct cred *out, struct err *e)
 			return not_sent(sources[i].name, e);
 		if (f == FOUND) {
 			c->won = sources[i].name;
+			out->own = sources[i].own;
 			return 0;
 		}
 	}
@@ -87,6 +89,12 @@ static int expired(const struct cred *c, int64_t now, struct err *e)
 		       "%s): log in again, or set the clock right", c->source, end, here);
 }
 
+/* By our clock, which does not say so of the machine's own role. */
+static bool is_over(const struct cred *c, int64_t now)
+{
+	return c->expires && now >= c->expires && !c->own;
+}
+
 static int refresh(struct cred_chain *c, int64_t now, struct err *e)
 {
 	struct cred fresh = { .id = NULL };
@@ -94,7 +102,7 @@ static int refresh(struct cred_chain *c, int64_t now, struct err *e)
 	c->again_at = clock_mono(c->clock) + PAUSE_MS;
 	if (find(c, &fresh, e))
 		return -1;
-	if (fresh.expires && fresh.expires <= now) {
+	if (is_over(&fresh, now)) {
 		expired(&fresh, now, e);
 		cred_free(&fresh);
 		return -1;
@@ -112,7 +120,7 @@ static bool is_due(const struct cred_chain *c, int64_t now)
 		return true;
 	if (!c->now.expires || now < c->now.expires - AHEAD_MS)
 		return false;
-	return now >= c->now.expires || clock_mono(c->clock) >= c->again_at;
+	return is_over(&c->now, now) || clock_mono(c->clock) >= c->again_at;
 }
 
 int cred_get(struct cred_chain *c, const struct cred **out, struct err *e)
@@ -121,7 +129,7 @@ int cred_get(struct cred_chain *c, const struct cred **out, struct err *e)
 	struct err why;
 
 	if (is_due(c, now) && refresh(c, now, &why)) {
-		if (!c->now.id || (c->now.expires && now >= c->now.expires)) {
+		if (!c->now.id || is_over(&c->now, now)) {
 			*e = why;
 			return -1;
 		}

@@ -17,6 +17,7 @@ struct cred_chain;
 struct cred { /* owned strings, wiped by cred_free */
 	char *id, *secret, *token; /* token may be NULL */
 	int64_t expires;           /* wall ms; 0: never */
+	bool own;                  /* of the role of this machine: AWS says when they are over, not our clock */
 	char source[96];           /* "environment", "profile prod", "instance metadata role x" */
 };
 
@@ -25,7 +26,11 @@ struct cred_chain *cred_chain_new(const struct http *h, struct clock *clock);
 void cred_chain_free(struct cred_chain *c);
 /* Lends the current credentials: fetched at first use, refreshed five minutes
  * before they expire; when the refresh fails the old ones serve until they
- * really expire, and the failure is an error only then. */
+ * really expire, and the failure is an error only then. Those of the machine's
+ * own role (container, instance) are used beyond that, also when they come
+ * expired, and asked for again now and then: the service behind them, or our
+ * clock, may be ill, and AWS may take them (as botocore's
+ * InstanceMetadataFetcher._evaluate_expiration does). */
 int cred_get(struct cred_chain *c, const struct cred **out, struct err *e);
 /* Forgets what is cached: AWS said it expired earlier than we thought. */
 void cred_forget(struct cred_chain *c);

@@ -100,13 +100,13 @@ static void points_are_sorted_clipped_and_merged(void **state)
 	assert_int_equal(ask((const char *const[]){
 		PAGE(ONE("q1", "1767232800", "0.5", "Complete") ","
 		     ONE("q0", "1767233400,1767233340.0,1767232860,1767232800.0,1767232740,1767232830,1767232860",
-			 "9,5,2,1,8,7,3.5", "Complete")), NULL }), 0);
+			 "9,5,2,1,8,7,4.0", "Complete")), NULL }), 0);
 	assert_int_equal(s[0].n, 3);
 	assert_true(s[0].complete);
 	assert_int_equal(s[0].points[0].at, T0 * 1000LL);
 	assert_true(s[0].points[0].value == 1);
 	assert_int_equal(s[0].points[1].at, (T0 + 60) * 1000LL);
-	assert_true(s[0].points[1].value == 3.5); /* the newer of two */
+	assert_true(s[0].points[1].value == 4.0); /* the newer of two */
 	assert_int_equal(s[0].points[2].at, (T0 + 540) * 1000LL);
 	assert_int_equal(s[1].n, 1);
 	done();
@@ -190,6 +190,28 @@ static void odd_points_are_ignored(void **state)
 		PAGE(ONE("q0", "-5,0,1e300,1767232800", "1,1,1,1", "Complete") "," ONE("q1", "", "", "Complete")), NULL }), 0);
 	assert_int_equal(s[0].n, 1);
 	done();
+}
+
+/* A stranger who answered with 1e300 requests had a run promoted. */
+static void counts_that_cannot_be_are_no_answer(void **state)
+{
+	static const char *const bodies[] = {
+		PAGE(ONE("q0", "1767232800", "1e300", "Complete") "," ONE("q1", "", "", "Complete")),
+		PAGE(ONE("q0", "1767232800", "1e12", "Complete") "," ONE("q1", "", "", "Complete")),
+		PAGE(ONE("q0", "1767232800", "-1", "Complete") "," ONE("q1", "", "", "Complete")),
+		PAGE(ONE("q0", "1767232800", "1.5", "Complete") "," ONE("q1", "", "", "Complete")),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bodies); i++) {
+		if (!ask((const char *const[]){ bodies[i], NULL }))
+			fail_msg("row %zu was read", i);
+		assert_int_equal(w.e.kind, ERR_UNSURE);
+		assert_non_null(strstr(w.e.msg, "RequestCount of "));
+		assert_non_null(strstr(w.e.msg, "which cannot be"));
+		assert_null(s[0].points);
+		done();
+	}
 }
 
 static void impossible_questions_are_not_asked(void **state)
@@ -278,7 +300,7 @@ int main(void)
 		cmocka_unit_test(pages_are_merged_by_id),
 		cmocka_unit_test(what_is_not_whole_says_so),
 		cmocka_unit_test(unknown_is_never_empty),
-		cmocka_unit_test(odd_points_are_ignored),
+		cmocka_unit_test(odd_points_are_ignored), cmocka_unit_test(counts_that_cannot_be_are_no_answer),
 		cmocka_unit_test(impossible_questions_are_not_asked),
 		cmocka_unit_test(both_kinds_of_alarms_are_found),
 		cmocka_unit_test(an_alarm_that_is_not_there_is_named),
