@@ -225,6 +225,12 @@ void sim_set_weights(struct sim *s, int blue, int green)
 	balancer_set(s, (struct split){ { blue, green } });
 }
 
+void sim_set_tasks(struct sim *s, int blue)
+{
+	s->side[BLUE].desired = blue;
+	balancer_run(s, BLUE, blue);
+}
+
 void sim_kill_targets(struct sim *s, bool green)
 {
 	struct side *c = &s->side[green ? GREEN : BLUE];

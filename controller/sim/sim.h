@@ -103,6 +103,7 @@ struct sim_truth {
 };
 void sim_truth(struct sim *s, struct sim_truth *out);
 void sim_set_weights(struct sim *s, int blue, int green);  /* somebody else does */
+void sim_set_tasks(struct sim *s, int blue);              /* the same of blue's service, as an autoscaler */
 void sim_green_errors(struct sim *s, double rate);
 void sim_drift(struct sim *s, const char *stack); /* somebody changes its VPC by hand */
 const char *sim_stack_policy(struct sim *s, const char *stack); /* lent; NULL: none was set */

@@ -17,6 +17,8 @@
 #include <string.h>
 
 #define POLL_MS 5000
+#define CALLED_POLL_MS 60000 /* when only a person can help */
+#define TRIES 2 /* a service may show the old number for a while */
 
 static bool deletes(const struct step_run *r)
 {
@@ -110,22 +112,56 @@ static enum step_verdict wait_saying(struct step_run *r, const char *what, const
 	return STEP_WAIT;
 }
 
+/* Durably: how many of our writes AWS took, and whether a person was told that they do not last. */
+static int remember(struct step_run *r, const char *key, int value, struct err *e)
+{
+	json_t *memo = json_deep_copy(r->memo);
+
+	json_object_set_new(memo, key, json_integer(value));
+	return step_intend(r, memo, e);
+}
+
+/* Somebody else's number is not fought over: it was ours twice, and came back. */
+static enum step_verdict comes_back(struct step_run *r, const struct ecs_service *s, struct err *e)
+{
+	const char *service = json_str(r->memo, "service", "");
+	autofree char *why = xasprintf(
+		"blue's ECS service %.100s was set to 0 tasks %d times, and is at %d again: something else sets it, as Application Auto "
+		"Scaling does whose minimum is %d. cutover leaves it alone and waits: end that (`aws application-autoscaling "
+		"deregister-scalable-target`, or a minimum of 0), then set the service to 0 tasks",
+		service, TRIES, s->desired, s->desired);
+
+	if (!json_num(r->memo, "told", 0) && (remember(r, "told", 1, e) || step_call(r, why, e)))
+		return STEP_FAIL;
+	step_say(r, "%s", why);
+	r->wake_at = r->now + CALLED_POLL_MS;
+	return STEP_WAIT;
+}
+
+static enum step_verdict set_to_none(struct step_run *r, const struct ecs_service *s, struct err *e)
+{
+	int taken = (int)json_num(r->memo, "taken", 0);
+	enum step_verdict v = no_weight(r, e);
+
+	if (v != STEP_DONE)
+		return v;
+	if (taken >= TRIES)
+		return comes_back(r, s, e);
+	if (ecs_service_scale(r->aws, json_str(r->memo, "cluster", ""), json_str(r->memo, "service", ""), 0, e) ||
+	    remember(r, "taken", taken + 1, e))
+		return STEP_FAIL;
+	return wait_saying(r, "scaling blue down", s->status);
+}
+
 static enum step_verdict scale_down(struct step_run *r, struct err *e)
 {
-	const char *cluster = json_str(r->memo, "cluster", ""), *service = json_str(r->memo, "service", "");
 	struct ecs_service s;
-	enum step_verdict v;
 
-	if (ecs_service_get(r->aws, cluster, service, &s, e))
+	if (ecs_service_get(r->aws, json_str(r->memo, "cluster", ""), json_str(r->memo, "service", ""), &s, e))
 		return STEP_FAIL;
 	if (!s.desired && !s.running && !s.pending)
 		return STEP_DONE;
-	if (!s.desired)
-		return wait_saying(r, "waiting until blue's last task has stopped", s.status);
-	v = no_weight(r, e);
-	if (v == STEP_DONE && ecs_service_scale(r->aws, cluster, service, 0, e))
-		return STEP_FAIL;
-	return v == STEP_DONE ? wait_saying(r, "scaling blue down", s.status) : v;
+	return s.desired ? set_to_none(r, &s, e) : wait_saying(r, "waiting until blue's last task has stopped", s.status);
 }
 
 static enum step_verdict delete_it(struct step_run *r, const char *id, const char *status, struct err *e)

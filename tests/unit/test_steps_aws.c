@@ -539,6 +539,14 @@ static int tasks_of_blue(struct fake *f)
 	return s.desired + s.running;
 }
 
+static int tasks_wanted(struct fake *f)
+{
+	struct ecs_service s;
+
+	assert_int_equal(ecs_service_get(f->w.aws, "wiki", "blue", &s, &f->e), 0);
+	return s.desired;
+}
+
 static void retire_soaks_proves_and_scales_down(void **state)
 {
 	struct fake f;
@@ -609,6 +617,35 @@ static void retire_stops_when_blue_has_weight(void **state)
 		assert_int_equal(tasks_of_blue(&f), 8);
 		fake_close(&f);
 	}
+}
+
+/* Seven UpdateService in 45 s, without an end and with nobody called. */
+static void retire_does_not_fight_an_autoscaler(void **state)
+{
+	int writes = 0;
+	int64_t wake;
+	struct fake f;
+	size_t calls = 0, i;
+	json_t *n;
+
+	(void)state;
+	fake_open(&f, "retire", RETIRE, NULL);
+	all_on_green(&f);
+	f.memo = json_pack("{s:s, s:s, s:i}", "cluster", "wiki", "service", "blue", "desired", 4);
+	for (int k = 0; k < 30; k++) {
+		assert_int_equal(fake_call(&f, f.step.kind->advance, &wake), STEP_WAIT);
+		writes += tasks_wanted(&f) == 0;
+		sim_set_tasks(f.w.sim, 2); /* its minimum */
+		clock_sleep(sim_clock(f.w.sim), wake - clock_wall(sim_clock(f.w.sim)));
+	}
+	assert_int_equal(writes, 2);
+	json_array_foreach(f.notes, i, n)
+		calls += !strcmp(json_str(n, "what", ""), "call");
+	assert_int_equal(calls, 1);
+	assert_says(f.saying, "Application Auto Scaling");
+	sim_set_tasks(f.w.sim, 0); /* a person has ended that */
+	assert_int_equal(fake_advance(&f, HOUR), STEP_DONE);
+	fake_close(&f);
 }
 
 /* Only what came after the last request proves that there are no more. */
@@ -683,7 +720,7 @@ int main(void)
 		cmocka_unit_test(stack_of_somebody_else_is_not_deleted),
 		cmocka_unit_test(stack_template_must_be_there_and_small), cmocka_unit_test(retire_soaks_proves_and_scales_down),
 		cmocka_unit_test(retire_deletes_a_stack), cmocka_unit_test(retire_touches_nothing_without_proof),
-		cmocka_unit_test(retire_stops_when_blue_has_weight), cmocka_unit_test(quiet_counts_what_came_after_the_last_request),
+		cmocka_unit_test(retire_stops_when_blue_has_weight), cmocka_unit_test(retire_does_not_fight_an_autoscaler), cmocka_unit_test(quiet_counts_what_came_after_the_last_request),
 		cmocka_unit_test(back_moves_and_proves),
 		cmocka_unit_test(back_does_not_send_users_into_the_void),
 	};
