@@ -131,6 +131,9 @@ static int parse(struct cli *c, int argc, char **argv)
 	}
 	c->argc = argc - optind;
 	c->argv = argv + optind;
+	for (int i = 0; i < c->argc; i++)
+		if (!*c->argv[i]) /* it must not mean what leaving it out means */
+			return cli_usage(c, "argument %d is empty: is a variable not set?", i + 1);
 	if (c->argc < c->command->min_args)
 		return cli_usage(c, "%s is missing", c->command->args);
 	if (c->argc > c->command->max_args)
@@ -321,11 +324,6 @@ int cli_store_made(const struct cli *c, struct store **out, struct err *e)
 	if (cli_check_path(path, e) || file_mkdirs(dirname(dir), e))
 		return -1;
 	return store_open(path, out, e);
-}
-
-int cli_run(const struct cli *c, struct store *s, char **id, struct err *e)
-{
-	return store_find(s, cli_arg(c, 0), id, e);
 }
 
 void cli_actor(char *out, unsigned long size)

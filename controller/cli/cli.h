@@ -66,8 +66,12 @@ void cli_print_json(json_t *doc);
 int cli_store(const struct cli *c, struct store **out, struct err *e);
 /* Makes it when it is not there, and its folders. */
 int cli_store_made(const struct cli *c, struct store **out, struct err *e);
-/* The run that RUN names (a prefix is enough; none: the newest). Caller frees. */
+/* find.c: the run that RUN names; the beginning of its name is enough, when no
+ * other run's begins so. Without RUN: the one that is not over, to read another
+ * one too, and stderr says which; an order wants exactly one that is not over,
+ * and else lists what there is (ERR_GATE). Caller frees. */
 int cli_run(const struct cli *c, struct store *s, char **id, struct err *e);
+int cli_run_to_order(const struct cli *c, struct store *s, char **id, struct err *e);
 /* "name@host", or $CUTOVER_ACTOR. */
 void cli_actor(char *out, unsigned long size);
 

@@ -78,7 +78,7 @@ static void drive_order_back(struct driver *d)
 	if (!d->wants_back || clock_mono(&clock_real) < d->again)
 		return;
 	if (engine_order(d->store, r->id, &clock_real, &(struct engine_order){
-		.order = "rollback", .reason = "interrupted at the terminal", .actor = d->actor }, &e)) {
+		.kind = ORDER_ROLLBACK, .reason = "interrupted at the terminal", .actor = d->actor }, NULL, &e)) {
 		drive_keep_order(d, &e);
 		return;
 	}

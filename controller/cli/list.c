@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "cli/cli.h"
 #include "cli/driven.h"
+#include "cli/say_order.h"
 #include "engine/run.h"
 #include "steps/registry.h"
 
@@ -22,8 +23,8 @@ static json_t *list_row(const struct listing *l, const struct event *ev, const c
 
 	if (run_load(l->store, ev->run, step_kinds, &r, &e))
 		return json_pack("{s:s, s:s, s:o, s:s}", "run", ev->run, "started", when, "state", json_text(e.msg), "why", "");
-	row = json_pack("{s:s, s:s, s:s, s:o, s:b}", "run", ev->run, "started", when, "state", run_state_name(r->state), "why",
-			json_text(r->why), "over", run_is_over(r));
+	row = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o*}", "run", ev->run, "started", when, "state", run_state_name(r->state), "why",
+			json_text(r->why), "over", run_is_over(r), "asks", say_question_json(r));
 	json_object_update_new(row, driven_json(r, driven_look(r)));
 	return row;
 }
@@ -43,14 +44,24 @@ static bool list_is_left(const json_t *row)
 	return json_object_get(row, "over") && !json_yes(row, "over") && !strcmp(json_str(row, "driven", ""), "no");
 }
 
+static void print_row(const json_t *row)
+{
+	const json_t *asks = json_object_get(row, "asks");
+
+	printf("%-48s %s  %-14s %s%s", json_str(row, "run", ""), json_str(row, "started", ""), json_str(row, "state", ""),
+	       list_is_left(row) ? "NOBODY DRIVES IT " : "", json_str(row, "why", ""));
+	if (asks)
+		printf("ASKS until %s: %s", json_str(asks, "until", ""), json_str(asks, "question", ""));
+	puts("");
+}
+
 static void print_rows(const json_t *rows)
 {
 	size_t i;
 	json_t *row;
 
 	json_array_foreach(rows, i, row)
-		printf("%-48s %s  %-14s %s%s\n", json_str(row, "run", ""), json_str(row, "started", ""),
-		       json_str(row, "state", ""), list_is_left(row) ? "NOBODY DRIVES IT " : "", json_str(row, "why", ""));
+		print_row(row);
 }
 
 static int run(struct cli *c)

@@ -1,119 +1,289 @@
 #include "cli/order.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "cli/detach.h"
 #include "cli/drive.h"
+#include "cli/out.h"
+#include "cli/say_order.h"
 #include "engine/engine.h"
 #include "steps/registry.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* --- may this run take this order? ------------------------------------------------------- */
-
-static bool is_answerable(const struct step *s)
+static bool order_is_driven(enum order_kind k) /* when nobody does */
 {
-	static const char *const kinds[] = { "approve", "shift", "promote" };
-
-	for (size_t i = 0; s && i < COUNT(kinds); i++)
-		if (!strcmp(s->kind->name, kinds[i]))
-			return true;
-	return false;
+	return k != ORDER_PAUSE;
 }
 
-static int may_promote(const struct cli *c, const struct run *r, struct err *e)
-{
-	const struct step *cur = run_current(r);
+struct giving {
+	const struct cli *cli;
+	struct store *store;
+	char *run;
+	char actor[96];
+	struct engine_order order;
+};
 
-	if (r->state != RUN_FORWARD)
-		return err_set(e, ERR_GATE, "run %s is %s: there is nothing to promote", r->id, run_state_name(r->state));
-	if (!cli_opt(c, "full") && !is_answerable(cur))
-		return err_set(e, ERR_GATE, "run %s is at step %s (%s), which waits for nobody: --full answers all later steps",
-			       r->id, cur ? cur->id : "-", cur ? cur->kind->name : "-");
+static void order_free(struct giving *g)
+{
+	free(g->run);
+	store_close(g->store);
+}
+#define autogiving __attribute__((cleanup(order_free)))
+
+/* --- what it is about ----------------------------------------------------------------------- */
+
+/* "ask", "ask@41". */
+static int order_parse_answer(const char *text, const struct run *r, const struct step **step, int64_t *line, struct err *e)
+{
+	size_t n = strcspn(text, "@");
+	autofree char *id = xasprintf("%.*s", (int)n, text);
+	char *end = "";
+
+	*step = plan_step(r->plan, id);
+	*line = text[n] ? strtoll(text + n + 1, &end, 10) : 0;
+	if (!*step)
+		return err_set(e, ERR_INPUT, "--answer: run %s has no step \"%.100s\"", r->id, id);
+	if (*end || (text[n] && *line <= 0))
+		return err_set(e, ERR_INPUT, "--answer takes STEP or STEP@LINE, not \"%.100s\"", text);
 	return 0;
 }
 
-static int may_rollback(const struct cli *c, const struct run *r, struct err *e)
+static int order_name_answer(const char *text, const struct run *r, struct engine_order *o, struct err *e)
 {
-	(void)c;
+	const struct step *s;
+	const struct run_question *q;
+
+	if (order_parse_answer(text, r, &s, &o->about, e))
+		return -1;
+	q = &r->step[s - r->plan->steps].ask;
+	if (!q->seq)
+		return err_set(e, ERR_GATE, "run %s: `%s` has asked nothing", r->id, s->id);
+	o->step = s->id;
+	if (!o->about)
+		o->about = q->seq;
+	return 0;
+}
+
+static const char *order_last_answer(const struct run *r, struct buf *out)
+{
+	for (size_t i = r->norders; i-- > 0;)
+		if (r->order[i].kind == ORDER_PROMOTE && r->order[i].effect == ORDER_OBEYED && r->order[i].step >= 0) {
+			char hms[9];
+
+			clock_hms(r->order[i].at, hms);
+			buf_addf(out, "; the last question, of `%s`, was answered by %s at %s UTC", r->plan->steps[r->order[i].step].id,
+				 r->order[i].by, hms);
+			return out->p;
+		}
+	return "";
+}
+
+static int order_nothing_asked(const struct run *r, struct err *e)
+{
+	const struct step *cur = run_current(r);
+	autobuf struct buf last = BUF_MAX(512);
+
+	if (r->state != RUN_FORWARD || !cur)
+		return err_set(e, ERR_GATE, "run %s is %s: there is nothing to promote", r->id, run_state_name(r->state));
+	return err_set(e, ERR_GATE, "run %s asks nothing now: it is at step %s (%s)%s%s", r->id, cur->id, cur->kind->name,
+		       run_bakes(r) ? ", which bakes" : "", order_last_answer(r, &last));
+}
+
+/* The question that was open when this process read the journal, and no later one. */
+static int order_name_promote(const struct cli *c, const struct run *r, struct engine_order *o, struct err *e)
+{
+	size_t step;
+	const struct run_question *q = run_question(r, &step);
+
+	o->full = cli_opt(c, "full");
+	if (cli_opt(c, "answer"))
+		return order_name_answer(cli_opt(c, "answer"), r, o, e);
+	if (!q)
+		return o->full && r->state == RUN_FORWARD ? 0 : order_nothing_asked(r, e);
+	o->step = r->plan->steps[step].id;
+	o->about = q->seq;
+	return 0;
+}
+
+static int order_name_bake(const struct cli *c, const struct run *r, struct engine_order *o, struct err *e)
+{
+	const struct step *s = plan_step(r->plan, cli_opt(c, "skip-bake"));
+
+	if (!s)
+		return err_set(e, ERR_INPUT, "--skip-bake: run %s has no step \"%.100s\"", r->id, cli_opt(c, "skip-bake"));
+	o->step = s->id;
+	o->about = r->step[s - r->plan->steps].began;
+	return 0;
+}
+
+static int order_check_rollback(const struct cli *c, const struct run *r, struct engine_order *o, struct err *e)
+{
+	(void)c, (void)o;
 	if (r->one_way)
 		return err_set(e, ERR_GATE, "run %s has begun its one-way step: the way back is closed", r->id);
 	return 0; /* in every state; where there is nothing to do, the end is shown */
 }
 
-static int may_pause(const struct cli *c, const struct run *r, struct err *e)
+static int order_check_retry(const struct cli *c, const struct run *r, struct engine_order *o, struct err *e)
 {
-	(void)c;
-	if (run_is_over(r))
-		return err_set(e, ERR_GATE, "run %s is %s", r->id, run_state_name(r->state));
-	return 0;
-}
-
-static int may_retry(const struct cli *c, const struct run *r, struct err *e)
-{
-	(void)c;
+	(void)c, (void)o;
 	if (r->state != RUN_ROLLED_BACK && r->state != RUN_REFUSED)
 		return err_set(e, ERR_GATE, "run %s is %s: only a run that was rolled back or refused can be tried again",
 			       r->id, run_state_name(r->state));
 	return 0;
 }
 
-static const struct {
-	const char *order;
-	int (*may)(const struct cli *c, const struct run *r, struct err *e);
-	bool drive; /* when nobody does */
-} orders[] = {
-	{ "promote", may_promote, true }, { "rollback", may_rollback, true }, { "pause", may_pause, false },
-	{ "resume", may_pause, true },    { "retry", may_retry, true },
-};
-
-/* --- giving it ------------------------------------------------------------------------------ */
-
-static int give(const struct cli *c, struct store *s, const char *run, const char *order, struct err *e)
+static int order_check_on(const struct cli *c, const struct run *r, struct engine_order *o, struct err *e)
 {
-	const char *reason = cli_opt(c, "reason");
-	char actor[96];
-
-	cli_actor(actor, sizeof actor);
-	return engine_order(s, run, &clock_real, &(struct engine_order){
-		.order = order, .reason = reason ? reason : "", .id = cli_opt(c, "id"), .actor = actor,
-		.full = !strcmp(order, "promote") && cli_opt(c, "full") }, e);
+	(void)c, (void)o;
+	if (run_is_over(r))
+		return err_set(e, ERR_GATE, "run %s is %s", r->id, run_state_name(r->state));
+	return 0;
 }
 
-static size_t place_of(const char *order)
+/* Names what the order is about; refuses what the run's state does not allow. */
+static int order_prepare(const struct giving *g, const struct run *r, struct engine_order *o, struct err *e)
 {
-	size_t i = 0;
+	static int (*const prepare[ORDER_KINDS])(const struct cli *, const struct run *, struct engine_order *, struct err *) = {
+		[ORDER_PROMOTE] = order_name_promote, [ORDER_SKIP_BAKE] = order_name_bake, [ORDER_ROLLBACK] = order_check_rollback,
+		[ORDER_PAUSE] = order_check_on, [ORDER_RESUME] = order_check_on, [ORDER_RETRY] = order_check_retry,
+	};
 
-	while (i < COUNT(orders) - 1 && strcmp(orders[i].order, order))
-		i++;
-	return i;
+	return prepare[o->kind](g->cli, r, o, e);
 }
 
-static int check_and_give(const struct cli *c, struct store *s, const char *id, size_t k, struct err *e)
+/* --- what became of it -------------------------------------------------------------------------- */
+
+static int order_had_no_effect(const struct run *r, const struct run_order *o, struct err *e)
+{
+	autobuf struct buf why = BUF_MAX(600);
+
+	say_void(r, o, &why);
+	return err_set(e, ERR_GATE, "this %s has no effect on run %s: %.400s", order_name(o->kind), r->id, why.p);
+}
+
+/* Does it do anything? By the same fold that decides it for everybody. */
+static int order_try(const struct giving *g, struct err *e)
 {
 	autorun struct run *r = NULL;
+	const struct run_order *o;
 
-	if (run_load(s, id, step_kinds, &r, e) || orders[k].may(c, r, e))
+	if (run_load(g->store, g->run, step_kinds, &r, e) || engine_order_try(r, &g->order, e))
 		return -1;
-	return give(c, s, id, orders[k].order, e);
+	o = run_order(r, r->seq + 1);
+	return o->effect == ORDER_VOID ? order_had_no_effect(r, o, e) : 0;
 }
 
-int order_run(struct cli *c, const char *order)
+static void order_print_json(const struct run *r, const struct run_order *o)
 {
-	autostore struct store *s = NULL;
-	autofree char *id = NULL;
-	struct err e = { 0 };
-	size_t k = place_of(order);
+	autojson json_t *j = say_effect_json(r, o);
+	autofree char *text = NULL;
 
-	if (cli_store(c, &s, &e) || cli_run(c, s, &id, &e) || check_and_give(c, s, id, k, &e))
+	json_object_update_new(j, json_pack("{s:s, s:s, s:I}", "run", r->id, "order", order_name(o->kind), "seq",
+					    (json_int_t)o->seq));
+	text = json_flat(j);
+	puts(text);
+}
+
+static void order_text(const struct run *r, const struct run_order *o, struct buf *out)
+{
+	const struct run_order *counts = run_order_counts(r, o);
+
+	buf_addf(out, "%s ordered for run %s: ", order_name(o->kind), r->id);
+	say_effect(r, o, out);
+	if (!counts || counts == o)
+		return;
+	buf_adds(out, ": ");
+	say_effect(r, counts, out);
+}
+
+/* Whoever takes none of it must not keep this process from driving. Who leaves
+ * may have to fork first, without threads. */
+static void order_print(const struct giving *g, const struct run *r, const struct run_order *o)
+{
+	bool leaves = cli_opt(g->cli, "no-wait");
+	autobuf struct buf text = BUF_MAX(8192);
+
+	if (g->cli->json && leaves)
+		order_print_json(r, o);
+	if (g->cli->json)
+		return;
+	order_text(r, o, &text);
+	if (leaves) {
+		puts(text.p);
+		return;
+	}
+	out_open();
+	out_line(text.p);
+}
+
+static int order_tell(const struct giving *g, const struct run *r, int64_t line, struct err *e)
+{
+	const struct run_order *o = run_order(r, line), *counts = o ? run_order_counts(r, o) : NULL;
+
+	if (!counts)
+		return err_set(e, ERR_BUG, "line %lld of run %s is not the order that was written there", (long long)line, r->id);
+	if (counts->effect == ORDER_VOID)
+		return order_had_no_effect(r, counts, e);
+	order_print(g, r, o);
+	return 0;
+}
+
+/* --- giving it -------------------------------------------------------------------------------------- */
+
+/* Taken once per id: its repetition is told what the first did, and writes nothing. */
+static int order_repeat(const struct giving *g, const struct run *r, const struct run_order *first, struct err *e)
+{
+	struct run_order again = { .kind = g->order.kind, .other = first->seq, .step = -1 };
+
+	again.effect = first->kind == again.kind ? ORDER_REPEATED : ORDER_VOID;
+	again.why = first->kind == again.kind ? ORDER_WHY_NONE : ORDER_ID_TAKEN;
+	if (again.effect == ORDER_VOID)
+		return order_had_no_effect(r, &again, e);
+	if (first->effect == ORDER_VOID)
+		return order_had_no_effect(r, first, e);
+	order_print(g, r, &again);
+	return 0;
+}
+
+static int order_give(struct giving *g, struct err *e)
+{
+	autorun struct run *r = NULL;
+	const struct run_order *first;
+	int64_t line;
+
+	if (run_load(g->store, g->run, step_kinds, &r, e))
+		return -1;
+	first = g->order.id ? run_order_by_id(r, g->order.id, g->order.kind) : NULL;
+	if (first)
+		return order_repeat(g, r, first, e);
+	if (order_prepare(g, r, &g->order, e))
+		return -1;
+	/* Nothing but a closed door, which is asked above, keeps a rollback from being written. */
+	if (g->order.kind != ORDER_ROLLBACK && order_try(g, e))
+		return -1;
+	if (engine_order(g->store, g->run, &clock_real, &g->order, &line, e) || run_catch_up(r, g->store, e))
+		return -1;
+	return order_tell(g, r, line, e);
+}
+
+int order_run(struct cli *c, enum order_kind kind)
+{
+	const char *reason = cli_opt(c, "reason"), *id = cli_opt(c, "id");
+	autogiving struct giving g = { .cli = c, .order = { .kind = kind, .id = id, .reason = reason ? reason : "" } };
+	struct err e = { 0 };
+
+	if (id && !*id)
+		return cli_usage(c, "--id is empty: is a variable not set?");
+	cli_actor(g.actor, sizeof g.actor);
+	g.order.actor = g.actor;
+	if (cli_store(c, &g.store, &e) || cli_run_to_order(c, g.store, &g.run, &e) || order_give(&g, &e))
 		return cli_fail(&e);
-	if (orders[k].drive && !cli_opt(c, "no-wait"))
-		return drive_run(c, s, id, true);
-	if (c->json)
-		cli_print_json(json_pack("{s:s, s:s}", "run", id, "order", order));
-	else
-		printf("%s ordered for run %s\n", order, id);
-	store_close(steal(&s)); /* it must not cross a fork */
-	return detach_hand_over(c, id, orders[k].drive);
+	if (order_is_driven(kind) && !cli_opt(c, "no-wait"))
+		return drive_run(c, g.store, g.run, true);
+	store_close(steal(&g.store)); /* it must not cross a fork */
+	return detach_hand_over(c, g.run, order_is_driven(kind));
 }

@@ -2,7 +2,7 @@
 
 static int run(struct cli *c)
 {
-	return order_run(c, "pause");
+	return order_run(c, ORDER_PAUSE);
 }
 
 const struct cli_command cli_pause = {

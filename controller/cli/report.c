@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "cli/cli.h"
 #include "cli/say.h"
+#include "cli/say_order.h"
 #include "cli/window.h"
 #include "engine/run.h"
 #include "steps/registry.h"
@@ -10,12 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static int print_event(void *ctx, const struct event *ev)
+static int print_event(void *run, const struct event *ev)
 {
 	autobuf struct buf line = BUF_MAX(16384);
 
-	(void)ctx;
-	if (strcmp(ev->kind, "verdict") && strcmp(ev->kind, "intend") && say_event(ev, &line))
+	if (strcmp(ev->kind, "verdict") && strcmp(ev->kind, "intend") && say_event(run, ev, &line))
 		printf("    %s\n", line.p);
 	return 0;
 }
@@ -72,21 +72,28 @@ static int print_text(struct store *s, const struct run *r, struct err *e)
 		return -1;
 
 	clock_iso(r->started, when);
+	say_question(r, clock_wall(&clock_real), &end);
 	say_outcome(r, &end);
 	printf("%s\nstarted %s, attempt %d\n%s\nsteps\n", r->plan->name, when, r->attempt, end.p);
 	print_steps(r);
 	print_windows(windows);
 	puts("\nwhat happened");
-	return store_read(s, r->id, 0, print_event, NULL, e);
+	return store_read(s, r->id, 0, print_event, (void *)r, e);
 }
 
 /* --- for programs ----------------------------------------------------------------------- */
 
-static int add_event(void *ctx, const struct event *ev)
-{
-	autofree char *line = say_event_json(ev);
+struct events {
+	const struct run *run;
+	json_t *list;
+};
 
-	json_array_append_new(ctx, json_loads(line, 0, NULL));
+static int add_event(void *events, const struct event *ev)
+{
+	struct events *x = events;
+	autofree char *line = say_event_json(x->run, ev);
+
+	json_array_append_new(x->list, json_loads(line, 0, NULL));
 	return 0;
 }
 
@@ -104,15 +111,17 @@ static json_t *steps_json(const struct run *r)
 static int print_json(struct store *s, const struct run *r, struct err *e)
 {
 	autojson json_t *events = json_array(), *windows = NULL;
+	struct events x = { r, events };
 	char when[21];
 
-	if (store_read(s, r->id, 0, add_event, events, e) || window_of_run(s, r->id, &windows, e))
+	if (store_read(s, r->id, 0, add_event, &x, e) || window_of_run(s, r->id, &windows, e))
 		return -1;
 	clock_iso(r->started, when);
-	cli_print_json(json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:o, s:O, s:O}", "run", r->id, "plan", r->plan->name,
+	cli_print_json(json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:o, s:O, s:O, s:o*}", "run", r->id, "plan", r->plan->name,
 				 "started", when, "attempt", r->attempt, "state", run_state_name(r->state), "exit_code",
 				 run_exit_code(r), "why", json_text(r->why), "traffic",
-				 run_traffic_json(r), "steps", steps_json(r), "read_only", windows, "events", events));
+				 run_traffic_json(r), "steps", steps_json(r), "read_only", windows, "events", events,
+				 "asks", say_question_json(r)));
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 
 static int run(struct cli *c)
 {
-	return order_run(c, "resume");
+	return order_run(c, ORDER_RESUME);
 }
 
 const struct cli_command cli_resume = {

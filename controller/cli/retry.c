@@ -2,7 +2,7 @@
 
 static int run(struct cli *c)
 {
-	return order_run(c, "retry");
+	return order_run(c, ORDER_RETRY);
 }
 
 const struct cli_command cli_retry = {

@@ -2,7 +2,7 @@
 
 static int run(struct cli *c)
 {
-	return order_run(c, "rollback");
+	return order_run(c, ORDER_ROLLBACK);
 }
 
 const struct cli_command cli_rollback = {

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/text.h"
+#include "cli/say_order.h"
 #include "engine/run.h"
 
 #include <math.h>
@@ -34,6 +35,15 @@ static void say_order(const struct event *ev, const json_t *b, struct buf *out)
 {
 	buf_addf(out, "%s ordered by %s%s%s", json_str(b, "order", "?"), ev->actor,
 		 *json_str(b, "reason", "") ? ": " : "", json_str(b, "reason", ""));
+}
+
+static void say_asks(const struct event *ev, const json_t *b, struct buf *out)
+{
+	char until[21];
+
+	clock_iso(json_num(b, "until", 0), until);
+	buf_addf(out, "%s: %s (until %s, then %s: `cutover promote %s --answer %s@%lld`)", ev->step, json_str(b, "question", "?"),
+		 until, json_str(b, "default", "?"), ev->run, ev->step, (long long)ev->seq);
 }
 
 static void say_begin(const struct event *ev, const json_t *b, struct buf *out)
@@ -199,7 +209,7 @@ static const struct {
 	const char *kind;
 	say_fn *fn;
 } sayings[] = {
-	{ "start", say_start }, { "claim", say_claim }, { "order", say_order }, { "begin", say_begin },
+	{ "start", say_start }, { "claim", say_claim }, { "order", say_order }, { "asks", say_asks }, { "begin", say_begin },
 	{ "done", say_done }, { "failed", say_failed }, { "undone", say_undone }, { "note", say_note },
 	{ "write", say_write }, { "weights", say_weights }, { "unsure", say_unsure }, { "foreign", say_foreign },
 	{ "verdict", say_verdict }, { "history", say_history }, { "proved", say_proved }, { "back", say_why }, { "rolled-back", say_rolled_back },
@@ -207,7 +217,17 @@ static const struct {
 	{ "attempt", say_why }, { "trouble", say_why }, { "clock", say_clock },
 };
 
-bool say_event(const struct event *ev, struct buf *out)
+static void say_what_became(const struct run *r, const struct event *ev, struct buf *out)
+{
+	const struct run_order *o = r ? run_order(r, ev->seq) : NULL;
+
+	if (!o)
+		return;
+	buf_adds(out, " - ");
+	say_effect(r, o, out);
+}
+
+bool say_event(const struct run *r, const struct event *ev, struct buf *out)
 {
 	autojson json_t *body = json_loads(ev->body, 0, NULL);
 	autobuf struct buf line = BUF_MAX(16384);
@@ -219,18 +239,21 @@ bool say_event(const struct event *ev, struct buf *out)
 		clock_hms(ev->at, hms);
 		buf_addf(&line, "%s %-11s ", hms, ev->kind);
 		sayings[i].fn(ev, body, &line);
+		say_what_became(r, ev, &line);
 		text_add_line(out, line.p, line.len);
 		return true;
 	}
 	return false;
 }
 
-char *say_event_json(const struct event *ev)
+char *say_event_json(const struct run *r, const struct event *ev)
 {
+	const struct run_order *o = r ? run_order(r, ev->seq) : NULL;
 	autojson json_t *body = json_loads(ev->body, 0, NULL);
-	autojson json_t *line = json_pack("{s:s, s:I, s:I, s:o, s:s, s:s, s:O*, s:s, s:s}", "run", ev->run, "seq",
+	autojson json_t *line = json_pack("{s:s, s:I, s:I, s:o, s:s, s:s, s:O*, s:s, s:s, s:o*}", "run", ev->run, "seq",
 					  (json_int_t)ev->seq, "at", (json_int_t)ev->at, "actor", json_line(ev->actor), "kind",
-					  ev->kind, "step", ev->step, "body", body, "prev", ev->prev, "hash", ev->hash);
+					  ev->kind, "step", ev->step, "body", body, "prev", ev->prev, "hash", ev->hash,
+					  "effect", o ? say_effect_json(r, o) : NULL);
 
 	return json_flat(line ? line : json_null());
 }
@@ -389,6 +412,7 @@ void say_screen(const struct run *r, const char *saying, long long now, bool col
 	const struct step *cur = run_current(r);
 
 	head_line(r, now, k, out);
+	say_question(r, now, out);
 	steps_line(r, k, out);
 	driver_line(r, out);
 	traffic_line(r, k, out);

@@ -11,10 +11,11 @@ struct engine;
 struct event;
 struct run;
 
-/* One line without newline, "02:14:07 weights   blue 75 %, green 25 % (AWS confirms)".
+/* One line without newline, "02:14:07 weights   blue 75 %, green 25 % (AWS confirms)";
+ * of an order also what became of it, when r, which may be NULL, has that line.
  * False, and nothing added, for lines only machines read. */
-bool say_event(const struct event *ev, struct buf *out);
-char *say_event_json(const struct event *ev); /* one line; caller frees */
+bool say_event(const struct run *r, const struct event *ev, struct buf *out);
+char *say_event_json(const struct run *r, const struct event *ev); /* one line; caller frees */
 /* The living screen's lines; saying: what the current step waits for. */
 void say_screen(const struct run *r, const char *saying, long long now, bool color, struct buf *out);
 /* Where it stands, for one line: "going forward, step 3 of 7: to-25 (shift)". */

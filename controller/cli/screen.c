@@ -28,19 +28,22 @@ static int screen_print_event(void *ctx, const struct event *ev)
 {
 	struct screen *sc = ctx;
 	autobuf struct buf line = BUF_MAX(16384);
-	autofree char *json = sc->cli->json ? say_event_json(ev) : NULL;
+	autofree char *json = sc->cli->json ? say_event_json(sc->run, ev) : NULL;
 
-	if ((json || say_event(ev, &line)) && !out_line(json ? json : line.p))
+	if (ev->seq > sc->run->seq) /* what an order does is known when it is folded */
+		return 1;
+	if ((json || say_event(sc->run, ev, &line)) && !out_line(json ? json : line.p))
 		return 1;
 	sc->shown = ev->seq;
 	return 0;
 }
 
-static void screen_print_new(struct screen *sc, const char *run)
+static void screen_print_new(struct screen *sc, const struct run *r)
 {
 	struct err e = { 0 };
 
-	store_read(sc->store, run, sc->shown, screen_print_event, sc, &e);
+	sc->run = r;
+	store_read(sc->store, r->id, sc->shown, screen_print_event, sc, &e);
 }
 
 /* A log without a screen must not be silent while a step waits or asks again. */
@@ -64,9 +67,9 @@ static void screen_print_waiting(struct screen *sc, const char *saying)
 /* The run is over: what is left is printed as somebody takes it. */
 static void screen_print_rest(struct screen *sc, const struct run *r)
 {
-	screen_print_new(sc, r->id);
+	screen_print_new(sc, r);
 	while (sc->shown < r->seq && out_settle(SCREEN_PATIENCE_MS))
-		screen_print_new(sc, r->id);
+		screen_print_new(sc, r);
 	if (sc->shown < r->seq)
 		out_error("cutover: nobody took the last %lld lines: `cutover events %s` has them\n",
 			  (long long)(r->seq - sc->shown), r->id);
@@ -112,7 +115,7 @@ void screen_show(struct screen *sc, const struct run *r, const char *saying)
 	if (screen_is_living(sc->cli)) {
 		screen_redraw(sc, r, saying);
 	} else {
-		screen_print_new(sc, r->id);
+		screen_print_new(sc, r);
 		screen_print_waiting(sc, saying);
 	}
 }

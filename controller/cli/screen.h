@@ -17,6 +17,7 @@ struct screen {
 	const char *keys; /* what Ctrl-C does here; a string that stays */
 	char notice[400]; /* what is wrong here, beside the run; "" */
 	bool for_show;    /* this process has no other use: it may end when nobody reads */
+	const struct run *run; /* while its events are printed */
 	int64_t shown;    /* newest event printed */
 	char said[200];   /* without a screen: what was last said to be waited for */
 	int64_t said_at;

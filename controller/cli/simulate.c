@@ -71,6 +71,8 @@ struct timeline {
 	struct clock *clock;
 	int64_t shown;
 	bool verbose, yes;
+	int64_t answered; /* line of the newest answer */
+	const struct run *run;
 };
 
 static int print_event(void *ctx, const struct event *ev)
@@ -78,24 +80,24 @@ static int print_event(void *ctx, const struct event *ev)
 	struct timeline *t = ctx;
 	autobuf struct buf line = BUF_MAX(16384);
 
+	if (ev->seq > t->run->seq)
+		return 1;
 	t->shown = ev->seq;
-	if (say_event(ev, &line))
+	if (say_event(t->run, ev, &line))
 		puts(line.p);
 	return 0;
 }
 
-/* A person who says yes to every question, for --yes; once to each. */
+/* A person who says yes to every question, for --yes. */
 static void say_yes(struct timeline *t, const struct run *r)
 {
-	const struct step *s = run_current(r);
-	const struct engine_order o = { .order = "promote", .reason = "--yes", .actor = "somebody" };
+	size_t step;
+	const struct run_question *q = run_question(r, &step);
 	struct err e = { 0 };
-	size_t i = run_current_index(r);
 
-	if (!s || r->state != RUN_FORWARD || strcmp(s->kind->name, "approve") || r->step[i].state != STEP_IS_DOING ||
-	    r->step[i].yes[0])
-		return;
-	engine_order(t->store, r->id, t->clock, &o, &e);
+	if (q && t->answered < q->seq)
+		engine_order(t->store, r->id, t->clock, &(struct engine_order){ .kind = ORDER_PROMOTE, .reason = "--yes",
+			     .actor = "somebody", .step = r->plan->steps[step].id, .about = q->seq }, &t->answered, &e);
 }
 
 static void see(void *ctx, struct engine *en)
@@ -103,6 +105,7 @@ static void see(void *ctx, struct engine *en)
 	struct timeline *t = ctx;
 	struct err e = { 0 };
 
+	t->run = engine_run(en);
 	if (t->yes)
 		say_yes(t, engine_run(en));
 	if (t->verbose)

@@ -3,10 +3,13 @@
 #include "cli/cli.h"
 #include "cli/driven.h"
 #include "cli/say.h"
+#include "cli/say_order.h"
 #include "engine/engine.h"
 #include "steps/registry.h"
 
 #include <stdio.h>
+
+#define STATUS_ORDERS 20
 
 static json_t *steps_json(const struct run *r)
 {
@@ -17,6 +20,23 @@ static json_t *steps_json(const struct run *r)
 		json_array_append_new(steps, json_pack("{s:s, s:s, s:s}", "id", r->plan->steps[i].id, "do",
 						       r->plan->steps[i].kind->name, "state", names[r->step[i].state]));
 	return steps;
+}
+
+/* The newest ones: all of them stand in the journal. */
+static json_t *orders_json(const struct run *r)
+{
+	size_t from = r->norders > STATUS_ORDERS ? r->norders - STATUS_ORDERS : 0;
+	json_t *list = json_array();
+
+	for (size_t i = from; i < r->norders; i++) {
+		json_t *o = say_effect_json(r, &r->order[i]);
+
+		json_object_update_new(o, json_pack("{s:s, s:I, s:I, s:s}", "order", order_name(r->order[i].kind), "seq",
+						    (json_int_t)r->order[i].seq, "at", (json_int_t)r->order[i].at, "by",
+						    r->order[i].by));
+		json_array_append_new(list, o);
+	}
+	return list;
 }
 
 static json_t *said_json(struct store *s, const struct run *r)
@@ -36,10 +56,11 @@ static json_t *status_json(struct store *s, const struct run *r)
 	json_t *j = driven_json(r, driven_look(r));
 
 	json_object_update_new(j, json_pack("{s:o*, s:o*}", "now", say_now_json(r), "says", said_json(s, r)));
-	json_object_update_new(j, json_pack("{s:s, s:s, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:O*}", "run", r->id, "state",
+	json_object_update_new(j, json_pack("{s:s, s:s, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:O*, s:o*, s:o}", "run", r->id, "state",
 					    run_state_name(r->state), "why", json_text(r->why), "paused", r->paused, "attempt",
 					    r->attempt, "exit_code", run_exit_code(r), "holder", r->holder, "traffic",
-					    run_traffic_json(r), "steps", steps_json(r), "verdict", r->verdict));
+					    run_traffic_json(r), "steps", steps_json(r), "verdict", r->verdict, "asks",
+					    say_question_json(r), "orders", orders_json(r)));
 	return j;
 }
 

@@ -21,12 +21,7 @@
 static bool wait_is_over(const struct run *r) { return run_is_over(r); }
 static bool wait_is_promoted(const struct run *r) { return run_is_over(r) && r->state == RUN_PROMOTED; }
 static bool wait_is_rolled_back(const struct run *r) { return run_is_over(r) && r->state == RUN_ROLLED_BACK; }
-static bool wait_is_asking(const struct run *r)
-{
-	const struct step *s = r->state == RUN_FORWARD ? run_current(r) : NULL;
-
-	return s && !strcmp(s->kind->name, "approve") && r->step[s - r->plan->steps].state == STEP_IS_DOING;
-}
+static bool wait_is_asking(const struct run *r) { return run_question(r, NULL); }
 
 static const struct goal {
 	const char *name, *said;

@@ -81,10 +81,10 @@ void engine_close(struct engine *en)
 static int answer_wish(struct engine *en, struct err *e)
 {
 	const struct run *r = en->run;
-	bool retry = !strcmp(r->wish, "retry");
+	bool retry = r->wish == ORDER_RETRY;
 	json_t *body;
 
-	if (!r->wish[0])
+	if (!r->wish)
 		return 0;
 	if (!retry && r->one_way && r->state != RUN_FORWARD)
 		return engine_append(en, "trouble", "", json_pack("{s:s, s:s}", "why", "rollback was ordered, but a one-way step has begun: the way back is closed",

@@ -66,11 +66,19 @@ void engine_set_nap(struct engine *en, int64_t ms); /* longest time between two 
  * fresh one; out: its name. */
 int engine_start(struct store *s, const struct plan *p, struct clock *clock, const char *actor,
 		 char *id, struct err *e);
-/* Appends an order; taken once per id (NULL: a new one). Anyone may, at any time. */
+/* Appends an order; taken once per id (NULL: a new one). Anyone may, at any time.
+ * line (may be NULL): where it stands; when that is folded, run_order() tells
+ * what it did. */
 struct engine_order {
-	const char *order, *reason, *id, *actor;
+	enum order_kind kind;
+	const char *reason, *id, *actor;
+	const char *step;  /* ORDER_PROMOTE: whose question it answers, NULL: no one's; ORDER_SKIP_BAKE: whose bake ends */
+	int64_t about;     /* line of that question, or of the step's `begin` */
 	bool full;
 };
 int engine_order(struct store *s, const char *run, struct clock *clock, const struct engine_order *o,
-		 struct err *e);
+		 int64_t *line, struct err *e);
+/* Folds it into a run of the caller's own as if it stood in the journal's next
+ * line: run_order(r, r->seq + 1) tells what it would do. r is of no other use then. */
+int engine_order_try(struct run *r, const struct engine_order *o, struct err *e);
 #endif

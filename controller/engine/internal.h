@@ -106,6 +106,7 @@ int engine_resolve(struct engine *en, struct err *e);
 /* A person is needed: a line in the journal, and the plan's `call` program. */
 int engine_call(struct engine *en, const char *why, struct err *e);
 void engine_call_program(struct engine *en, const char *why); /* the program alone */
+int engine_call_for(struct engine *en, const char *why, int64_t asks, struct err *e); /* asks: the question's line; 0: none */
 /* Has something come that a read must not hold up? Reads are given up then. */
 static inline bool engine_is_urged(struct engine *en) { return cancel_is_raised(&en->lease.cancel); }
 /* The write gate of aws_opts: does this process still hold the run? */

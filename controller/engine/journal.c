@@ -91,8 +91,17 @@ void engine_call_program(struct engine *en, const char *why)
 
 int engine_call(struct engine *en, const char *why, struct err *e)
 {
+	return engine_call_for(en, why, 0, e);
+}
+
+int engine_call_for(struct engine *en, const char *why, int64_t asks, struct err *e)
+{
+	json_t *body = json_pack("{s:o}", "why", json_text(why));
+
 	en->called = true;
-	if (engine_append(en, "call", "", json_pack("{s:o}", "why", json_text(why)), e))
+	if (asks)
+		json_object_set_new(body, "asks", json_integer(asks));
+	if (engine_append(en, "call", "", body, e))
 		return -1;
 	engine_call_program(en, why);
 	return 0;

@@ -70,7 +70,7 @@ static int transit(struct run *r, const struct event *ev, const json_t *body, st
 		r->state_since = ev->at;
 		copy(r->why, sizeof r->why, json_str(body, "why", ""));
 		copy(r->by, sizeof r->by, json_str(body, "by", ev->actor));
-		r->wish[0] = '\0';
+		orders_settle(r, ev);
 		return 0;
 	}
 	return err_set(e, ERR_BUG, "line %lld of the journal says \"%s\" while the run is %s",
@@ -130,6 +130,8 @@ static int fold_clock(struct run *r, const struct event *ev, const json_t *body,
 	for (size_t i = 0; i < r->plan->nsteps; i++) {
 		shift(&r->step[i].since, by);
 		shift(&r->step[i].ended, by);
+		shift(&r->step[i].ask.at, by);
+		shift(&r->step[i].ask.until, by);
 	}
 	return 0;
 }
@@ -141,6 +143,7 @@ static int fold_begin(struct run *r, const struct event *ev, const json_t *body,
 	(void)body, (void)e;
 	s->state = STEP_IS_DOING;
 	s->since = ev->at;
+	s->began = ev->seq;
 	return 0;
 }
 
@@ -167,6 +170,7 @@ static int fold_done(struct run *r, const struct event *ev, const json_t *body, 
 	(void)e;
 	s->state = STEP_IS_DONE;
 	s->ended = ev->at;
+	orders_step_done(r, (size_t)(s - r->step));
 	if (out)
 		json_object_set(r->outputs, ev->step, out);
 	return 0;
@@ -187,14 +191,6 @@ static int fold_baseline(struct run *r, const struct event *ev, const json_t *bo
 	return 0;
 }
 
-static void add_echo(struct run_traffic *t, int blue, int green)
-{
-	if (t->echoes == COUNT(t->echo))
-		memmove(t->echo, t->echo + 1, --t->echoes * sizeof *t->echo);
-	t->echo[t->echoes][0] = blue;
-	t->echo[t->echoes++][1] = green;
-}
-
 static void fold_seen(struct run_traffic *t, const struct event *ev, const json_t *weights)
 {
 	t->seen = ev->at;
@@ -202,7 +198,7 @@ static void fold_seen(struct run_traffic *t, const struct event *ev, const json_
 	t->seen_green = (int)json_num(weights, "green", -1);
 }
 
-/* A look before the first write tells what it saw. */
+/* A look before the first write tells what it saw; a step, which order it obeyed. */
 static int fold_note(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
 	const json_t *weights = json_object_get(body, "weights");
@@ -210,6 +206,7 @@ static int fold_note(struct run *r, const struct event *ev, const json_t *body, 
 	(void)e;
 	if (json_is_object(weights))
 		fold_seen(&r->traffic, ev, weights);
+	orders_noted(r, body);
 	return 0;
 }
 
@@ -219,7 +216,7 @@ static int fold_write(struct run *r, const struct event *ev, const json_t *body,
 
 	(void)e;
 	if (t->writing)
-		add_echo(t, t->to_blue, t->to_green);
+		run_expect_echo(t, t->to_blue, t->to_green);
 	t->writing = true;
 	t->to_blue = (int)json_num(body, "blue", 0);
 	t->to_green = (int)json_num(body, "green", 0);
@@ -269,7 +266,7 @@ static int fold_weights(struct run *r, const struct event *ev, const json_t *bod
 	t->left_blue = (int)json_num(body, "blue", 0);
 	t->left_green = (int)json_num(body, "green", 0);
 	if (t->writing && (t->to_blue != t->left_blue || t->to_green != t->left_green)) /* it may still arrive */
-		add_echo(t, t->to_blue, t->to_green);
+		run_expect_echo(t, t->to_blue, t->to_green);
 	t->writing = false;
 	t->taken = r->state == RUN_BACK && t->left_green <= 0;
 	t->since = ev->at;
@@ -316,78 +313,32 @@ static int fold_proved(struct run *r, const struct event *ev, const json_t *body
 	return 0;
 }
 
-static void wish(struct run *r, const struct event *ev, const json_t *body, const char *what)
-{
-	copy(r->wish, sizeof r->wish, what);
-	copy(r->wish_by, sizeof r->wish_by, ev->actor);
-	copy(r->wish_why, sizeof r->wish_why, json_str(body, "reason", ""));
-}
-
-static void order_promote(struct run *r, const struct event *ev, const json_t *body)
-{
-	const struct step *cur = run_current(r);
-
-	if (json_yes(body, "full"))
-		copy(r->full_by, sizeof r->full_by, ev->actor);
-	if (cur)
-		copy(r->step[cur - r->plan->steps].yes, sizeof r->step->yes, ev->actor);
-}
-
-static void order_rollback(struct run *r, const struct event *ev, const json_t *body)
-{
-	if (r->state == RUN_FORWARD || r->state == RUN_PROMOTED || r->state == RUN_FROZEN)
-		wish(r, ev, body, "rollback");
-	r->paused = false;
-}
-
-static void order_pause(struct run *r, const struct event *ev, const json_t *body)
-{
-	(void)ev, (void)body;
-	r->paused = true;
-}
-
-static void order_resume(struct run *r, const struct event *ev, const json_t *body)
-{
-	(void)ev, (void)body;
-	r->paused = false;
-	/* The person has seen whose weights they are: ours are set again. */
-	if (r->traffic.foreign)
-		add_echo(&r->traffic, r->traffic.foreign_blue, r->traffic.foreign_green);
-	r->traffic.foreign = 0;
-}
-
-static void order_retry(struct run *r, const struct event *ev, const json_t *body)
-{
-	if (r->state == RUN_ROLLED_BACK || r->state == RUN_REFUSED)
-		wish(r, ev, body, "retry");
-}
-
 static int fold_order(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
-	static const struct {
-		const char *name;
-		void (*fold)(struct run *, const struct event *, const json_t *);
-	} orders[] = {
-		{ "promote", order_promote }, { "rollback", order_rollback }, { "pause", order_pause },
-		{ "resume", order_resume }, { "retry", order_retry },
-	};
-	const char *name = json_str(body, "order", ""), *id = json_str(body, "id", "");
-
 	(void)e;
-	if (json_object_get(r->order_ids, id))
-		return 0;
-	json_object_set_new(r->order_ids, id, json_integer(ev->seq));
-	for (size_t i = 0; i < COUNT(orders); i++)
-		if (!strcmp(orders[i].name, name))
-			orders[i].fold(r, ev, body);
+	orders_fold(r, ev, body);
+	return 0;
+}
+
+static int fold_asks(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)e;
+	orders_asked(r, (size_t)(step_of(r, ev) - r->step), ev, body);
+	return 0;
+}
+
+static int fold_call(struct run *r, const struct event *ev, const json_t *body, struct err *e)
+{
+	(void)e;
+	orders_called(r, ev, body);
 	return 0;
 }
 
 /* An order that cannot be obeyed is answered by this, once. */
 static int fold_trouble(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
-	(void)ev, (void)body, (void)e;
-	r->wish[0] = '\0';
+	(void)body, (void)e;
+	orders_settle(r, ev);
 	return 0;
 }
 
@@ -441,12 +392,13 @@ static const struct fold {
 	{ "unsure", false, fold_unsure },   { "weights", false, fold_weights },
 	{ "foreign", false, fold_foreign }, { "verdict", false, fold_verdict },
 	{ "armed", false, fold_armed },     { "history", false, fold_nothing },
-	{ "proved", false, fold_proved },   { "call", false, fold_nothing },
+	{ "proved", false, fold_proved },   { "call", false, fold_call },
 	{ "back", false, fold_back },       { "promoted", false, transit },
 	{ "refused", false, transit },      { "stopped", false, fold_stopped },
 	{ "frozen", false, transit },
 	{ "rolled-back", false, transit },  { "attempt", false, fold_attempt },
 	{ "trouble", false, fold_trouble }, { "clock", false, fold_clock },
+	{ "asks", true, fold_asks },
 };
 
 static const struct fold *fold_find(const char *kind)
@@ -574,62 +526,9 @@ void run_free(struct run *r)
 	copy_free(r->copy);
 	json_decref(r->outputs);
 	json_decref(r->order_ids);
+	free(r->order);
 	json_decref(r->verdict);
 	json_decref(r->traffic.baseline);
 	plan_free(r->plan);
 	free(r);
-}
-
-/* --- questions ------------------------------------------------------------------ */
-
-bool run_is_over(const struct run *r)
-{
-	return r->state != RUN_FORWARD && r->state != RUN_BACK && !r->wish[0];
-}
-
-size_t run_current_index(const struct run *r)
-{
-	size_t i = 0;
-
-	while (i < r->plan->nsteps && r->step[i].state == STEP_IS_DONE)
-		i++;
-	return i;
-}
-
-const struct step *run_current(const struct run *r)
-{
-	size_t i = run_current_index(r);
-
-	return i < r->plan->nsteps ? &r->plan->steps[i] : NULL;
-}
-
-bool run_may_carry_green(const struct run *r)
-{
-	const struct run_traffic *t = &r->traffic;
-
-	return (t->known && t->left_green > 0) || (t->writing && t->to_green > 0) || t->foreign;
-}
-
-int run_exit_code(const struct run *r)
-{
-	static const int codes[RUN_STATES] = {
-		[RUN_FORWARD] = 7, [RUN_BACK] = 7, [RUN_PROMOTED] = 0, [RUN_ROLLED_BACK] = 3,
-		[RUN_FROZEN] = 4, [RUN_REFUSED] = 5,
-	};
-
-	return codes[r->state];
-}
-
-int run_groups(const struct run *r, char **blue, char **green, struct err *e)
-{
-	struct err missing = { 0 };
-
-	*green = NULL;
-	*blue = plan_resolve_text(r->plan->blue.target_group, r->outputs, e);
-	if (!*blue)
-		return -1;
-	*green = plan_resolve_text(r->plan->green.target_group, r->outputs, &missing);
-	if (!*green)
-		*green = xstrdup("");
-	return 0;
 }

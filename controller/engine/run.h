@@ -3,6 +3,7 @@
 #ifndef CUTOVER_ENGINE_RUN_H
 #define CUTOVER_ENGINE_RUN_H
 
+#include "engine/orders.h"
 #include "engine/step.h"
 #include "plan/plan.h"
 #include "store/store.h"
@@ -13,9 +14,12 @@ enum step_state { STEP_IS_TODO, STEP_IS_DOING, STEP_IS_DONE, STEP_IS_UNDONE };
 struct run_step {
 	enum step_state state;
 	int64_t since;       /* wall ms of `begin` in this attempt */
+	int64_t began;       /* its line */
 	int64_t ended;
 	json_t *memo;        /* of the last intend; NULL before the first */
-	char yes[96];        /* who ordered promote while this step was current; "" nobody */
+	struct run_question ask;
+	char yes[96];        /* who answered it; "" nobody */
+	int64_t skip;        /* line of the order to end its bake; 0: none */
 };
 
 struct run_traffic {
@@ -63,13 +67,18 @@ struct run {
 	struct run_traffic traffic;
 	char why[400], by[96];              /* of the present state */
 	int64_t state_since;
-	char wish[16], wish_by[96], wish_why[320]; /* newest order not yet answered: "rollback", "retry" */
-	char full_by[96];                   /* promote --full */
+	enum order_kind wish;               /* pending: ORDER_ROLLBACK, ORDER_RETRY; ORDER_NONE */
+	int64_t wish_line;
+	char wish_by[96], wish_why[320];
+	char full_by[96];                   /* promote --full: who answers all questions of this attempt; "" nobody */
 	int64_t blind_since;                /* wall ms; 0: not blind */
 	json_t *verdict;                    /* newest verdict event's body; NULL */
 	int64_t proved;                     /* wall ms green was proved free of traffic on the way back */
 	struct copy *copy;                  /* of all its lines, for its driver; NULL: none is kept */
-	json_t *order_ids;                  /* {id: seq}: an order is taken once */
+	struct run_order *order;            /* all, by line */
+	size_t norders;
+	json_t *order_ids;                  /* {id: line}: an order is taken once */
+	bool names;                         /* a program that names what it answers has written here */
 };
 
 /* Reads the whole journal. kinds: steps/registry.c. run_free when done. */
@@ -98,6 +107,8 @@ double run_green_share(const struct run *r);            /* as AWS last said; neg
 json_t *run_traffic_json(const struct run *r);
 void run_say_seen(const struct run *r, char out[120]);   /* "AWS was not asked", "AWS said blue 75, green 25 at ..." */
 void run_say_back(const struct run *r, char out[240]);  /* what "rolled back" means for this run */
+/* A write whose end we never read may still arrive. */
+void run_expect_echo(struct run_traffic *t, int blue, int green);
 int run_exit_code(const struct run *r);                 /* design: 0, 3, 4, 5, 7 */
 
 /* The state machine as data: which event may lead from where to where. */

@@ -1,4 +1,5 @@
 /* engine/service.c - what a step may ask of the engine (engine/step.h). */
+#include "base/buf.h"
 #include "engine/internal.h"
 
 #include <stdarg.h>
@@ -131,14 +132,50 @@ int step_green_intended(const struct step_run *r)
 	return t->writing ? traffic_permille(&w) : step_green_permille(r);
 }
 
-enum step_answer step_asked(const struct step_run *r, char *who, size_t size)
-{
-	const struct run *run = r->engine->run;
-	const char *yes = run->step[r->step - r->plan->steps].yes;
+/* --- people ------------------------------------------------------------------------ */
 
-	yes = yes[0] ? yes : run->full_by;
-	snprintf(who, size, "%s", yes);
-	return yes[0] ? ANSWER_YES : ANSWER_NONE;
+static struct run_step *service_step(const struct step_run *r)
+{
+	return &r->engine->run->step[r->step - r->plan->steps];
+}
+
+/* What the program that calls a person is told: enough to answer it. */
+static int service_call(struct step_run *r, const struct step_question *q, struct err *e)
+{
+	const struct run_question *asked = &service_step(r)->ask;
+	char until[21];
+	autofree char *why = NULL;
+
+	clock_iso(q->until, until);
+	why = xasprintf("%s asks until %s, then %s: %s - `cutover promote %s --answer %s@%lld` says yes, `cutover rollback %s` goes back",
+			r->step->id, until, q->otherwise, q->text, r->run, r->step->id, (long long)asked->seq, r->run);
+	return engine_call_for(r->engine, why, asked->seq, e);
+}
+
+int step_ask(struct step_run *r, const struct step_question *q, struct err *e)
+{
+	const struct run_question *asked = &service_step(r)->ask;
+
+	if (!asked->seq && engine_append(r->engine, "asks", r->step->id, json_pack("{s:o, s:I, s:s}", "question",
+					 json_text(q->text), "until", (json_int_t)q->until, "default", q->otherwise), e))
+		return -1;
+	return asked->call || !json_array_size(r->plan->call) ? 0 : service_call(r, q, e);
+}
+
+bool step_answered(const struct step_run *r, char *who, size_t size)
+{
+	const char *yes = service_step(r)->yes;
+
+	snprintf(who, size, "%s", yes[0] ? yes : r->engine->run->full_by);
+	return who[0];
+}
+
+int64_t step_bake_skipped(const struct step_run *r, char *who, size_t size)
+{
+	const struct run_order *o = run_order(r->engine->run, service_step(r)->skip);
+
+	snprintf(who, size, "%s", o ? o->by : "");
+	return o ? o->seq : 0;
 }
 
 /* --- other runs on the same rule ------------------------------------------------- */

@@ -149,9 +149,19 @@ struct step_advice {
 	int permille;
 };
 struct step_advice step_judge_says(const struct step_run *r);
-/* Has somebody ordered this? promote answers approve steps and ends bakes. */
-enum step_answer { ANSWER_NONE, ANSWER_YES, ANSWER_NO };
-enum step_answer step_asked(const struct step_run *r, char *who, size_t size);
+/* Asks a person, once in an attempt: a line in the journal that every screen
+ * shows, and the plan's `call` program. until: wall ms; otherwise: what silence
+ * means then, "rollback" or "promote". */
+struct step_question {
+	const char *text, *otherwise;
+	int64_t until;
+};
+int step_ask(struct step_run *r, const struct step_question *q, struct err *e);
+/* Has somebody answered it, or said beforehand yes to whatever will be asked? Who. */
+bool step_answered(const struct step_run *r, char *who, size_t size);
+/* The line of an order to end the bake of this step; 0: there is none. Whoever
+ * obeys notes it as `order`. */
+int64_t step_bake_skipped(const struct step_run *r, char *who, size_t size);
 /* Other runs in this store that are not over and use the same rule; "" when none. */
 int step_rivals(struct step_run *r, char *out, size_t size, struct err *e);
 #endif

@@ -112,6 +112,8 @@ char *plan_resolve_text(const char *s, const json_t *outputs, struct err *e); /*
 /* What the judge must know of the stages: the weights of shift and promote in
  * their order. At most JUDGE_STAGES. */
 void plan_stages(const struct plan *p, struct judge_stages *out);
+/* The share it gives green; 0: the judge chooses; -1: the step is no stage. */
+int plan_stage_permille(const struct step *s);
 /* The stage that a run is in whose current step is `step`: that of the last
  * weight given. */
 int plan_stage_at(const struct plan *p, size_t step);

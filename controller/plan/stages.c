@@ -14,6 +14,11 @@ static double weight_of(const struct step *s)
 	return strcmp(s->kind->name, "promote") ? (double)json_num(s->params, "weight", 0) / 1000 : 1;
 }
 
+int plan_stage_permille(const struct step *s)
+{
+	return is_stage(s) ? (int)(weight_of(s) * 1000 + 0.5) : -1;
+}
+
 void plan_stages(const struct plan *p, struct judge_stages *out)
 {
 	*out = (struct judge_stages){ 0 };

@@ -30,17 +30,19 @@ static enum step_verdict nobody_answered(struct step_run *r, struct err *e)
 
 static enum step_verdict advance(struct step_run *r, struct err *e)
 {
-	int64_t until = r->since + json_num(r->params, "deadline", 0);
+	const struct step_question q = { .text = json_str(r->params, "ask", ""), .otherwise = json_str(r->params, "default", "rollback"),
+					 .until = r->since + json_num(r->params, "deadline", 0) };
 	char who[96], iso[21];
 
-	if (step_asked(r, who, sizeof who) == ANSWER_YES)
+	if (step_answered(r, who, sizeof who))
 		return approved(r, who, e);
-	if (r->now >= until)
+	if (r->now >= q.until)
 		return nobody_answered(r, e);
-	clock_iso(until, iso);
-	step_say(r, "waiting for `cutover promote` or `cutover rollback` until %s, then %s: %.130s", iso,
-		 json_str(r->params, "default", "rollback"), json_str(r->params, "ask", ""));
-	r->wake_at = until;
+	if (step_ask(r, &q, e))
+		return STEP_FAIL;
+	clock_iso(q.until, iso);
+	step_say(r, "waiting for `cutover promote` or `cutover rollback` until %s, then %s: %.130s", iso, q.otherwise, q.text);
+	r->wake_at = q.until;
 	return STEP_WAIT;
 }
 

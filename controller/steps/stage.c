@@ -1,6 +1,7 @@
 #include "steps/stage.h"
 
 #include "aws/elb.h"
+#include "base/buf.h"
 #include "base/duration.h"
 #include "base/err.h"
 #include "judge/judge.h"
@@ -92,15 +93,26 @@ static enum step_verdict bake_on(struct step_run *r, int64_t until, const struct
 	return STEP_WAIT;
 }
 
-static enum step_verdict call_for_a_person(struct step_run *r, const struct verdict *v, struct err *e)
+static enum step_verdict end_early(struct step_run *r, const char *what, const char *who, int64_t order, struct err *e)
 {
+	json_t *how = json_pack("{s:o, s:s}", "by", json_text(who), "verdict", verdict_name(step_verdict_now(r)->kind));
+
+	if (order)
+		json_object_set_new(how, "order", json_integer(order));
+	return step_note(r, what, how, e) ? STEP_FAIL : STEP_DONE;
+}
+
+static enum step_verdict ask_a_person(struct step_run *r, const struct verdict *v, struct err *e)
+{
+	autofree char *text = xasprintf("go on with too little evidence? %.300s", v->why);
+	char who[96];
+
+	if (step_answered(r, who, sizeof who))
+		return end_early(r, "goes on with too little evidence", who, 0, e);
 	step_say(r, "too little evidence, a person decides: `cutover promote` goes on, `cutover rollback` goes back: %.110s",
 		 v->why);
-	if (json_yes(r->memo, "asked"))
-		return STEP_WAIT;
-	if (step_call(r, r->saying, e) || step_intend(r, json_pack("{s:b}", "asked", 1), e))
-		return STEP_FAIL;
-	return STEP_WAIT;
+	return step_ask(r, &(struct step_question){ .text = text, .otherwise = "rollback", .until = r->since + r->step->timeout_ms },
+			e) ? STEP_FAIL : STEP_WAIT;
 }
 
 /* The time is up and the verdict is not GOOD. BAD and BLIND are the engine's to
@@ -114,14 +126,16 @@ static enum step_verdict hold_on(struct step_run *r, int64_t over_ms, const stru
 	if (v->kind != VERDICT_HOLD || over_ms < w->hold_limit_ms)
 		return STEP_WAIT;
 	if (w->on_hold == PLAN_HOLD_CALL)
-		return call_for_a_person(r, v, e);
+		return ask_a_person(r, v, e);
 	duration_say(w->hold_limit_ms, limit);
 	return err_set(e, ERR_GATE, "still not enough evidence %s after the bake: %s", limit, v->why);
 }
 
-static bool somebody_says_go_on(struct step_run *r, const struct verdict *v, char *who, size_t size)
+/* An order of its own, with a reason: never an answer that came twice. */
+static bool is_skipped(struct step_run *r, const struct verdict *v, char *who, size_t size, int64_t *order)
 {
-	return v->kind != VERDICT_BAD && v->kind != VERDICT_BLIND && step_asked(r, who, size) == ANSWER_YES;
+	*order = v->kind != VERDICT_BAD && v->kind != VERDICT_BLIND ? step_bake_skipped(r, who, size) : 0;
+	return *order;
 }
 
 /* A share that an earlier step gave was judged there, before what came between
@@ -138,14 +152,13 @@ static int64_t bake_until(const struct step_run *r)
 enum step_verdict stage_bake(struct step_run *r, struct err *e)
 {
 	const struct verdict *v = step_verdict_now(r);
-	int64_t until = bake_until(r);
+	int64_t until = bake_until(r), order;
 	char who[96];
 
 	if (r->now >= until && v->kind == VERDICT_GOOD)
 		return STEP_DONE;
-	if (somebody_says_go_on(r, v, who, sizeof who))
-		return step_note(r, "bake ended early", json_pack("{s:o, s:s}", "by", json_text(who), "verdict",
-								  verdict_name(v->kind)), e) ? STEP_FAIL : STEP_DONE;
+	if (is_skipped(r, v, who, sizeof who, &order))
+		return end_early(r, "bake ended early", who, order, e);
 	if (r->now < until)
 		return bake_on(r, until, v);
 	return hold_on(r, r->now - until, v, e);
@@ -192,7 +205,7 @@ static enum step_verdict follow_on(struct step_run *r, const struct verdict *v, 
 	if (over < 0 || v->kind == VERDICT_BAD || v->kind == VERDICT_BLIND)
 		return STEP_WAIT;
 	if (r->plan->watch.on_hold == PLAN_HOLD_CALL)
-		return call_for_a_person(r, v, e);
+		return ask_a_person(r, v, e);
 	duration_say(deadline_of(r->step), limit);
 	return err_set(e, ERR_GATE, "green has not shown enough within the deadline of %s: %s", limit, v->why);
 }
@@ -203,14 +216,14 @@ enum step_verdict stage_follow(struct step_run *r, struct err *e)
 	struct step_advice a = step_judge_says(r);
 	enum step_verdict reached = stage_reach(r, share_wanted(r, v, &a), e);
 	char who[96];
+	int64_t order;
 
 	if (reached != STEP_DONE)
 		return reached;
 	if (a.promote && v->kind == VERDICT_GOOD)
 		return STEP_DONE;
-	if (somebody_says_go_on(r, v, who, sizeof who))
-		return step_note(r, "raising ended early", json_pack("{s:o, s:s}", "by", json_text(who), "verdict",
-								     verdict_name(v->kind)), e) ? STEP_FAIL : STEP_DONE;
+	if (is_skipped(r, v, who, sizeof who, &order))
+		return end_early(r, "raising ended early", who, order, e);
 	return follow_on(r, v, e);
 }
 

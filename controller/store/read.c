@@ -252,38 +252,3 @@ int store_runs(struct store *s, store_each_fn *each, void *ctx, struct err *e)
 			return -1;
 	return 0;
 }
-
-static size_t heads_match(const struct heads *h, const char *prefix, const char **run)
-{
-	size_t hits = 0;
-
-	for (size_t i = 0; i < h->n; i++) {
-		if (strncmp(h->at[i].run, prefix, strlen(prefix)))
-			continue;
-		*run = hits++ ? *run : h->at[i].run;
-		if (strcmp(h->at[i].run, prefix))
-			continue;
-		*run = h->at[i].run;
-		return 1;
-	}
-	return hits;
-}
-
-int store_find(struct store *s, const char *prefix, char **run, struct err *e)
-{
-	autoheads struct heads h = { 0 };
-	const char *found = NULL;
-	size_t hits;
-
-	if (heads_of(s, &h, e))
-		return -1;
-	if (!h.n && !prefix)
-		return err_set(e, ERR_INPUT, "there is no run in %s yet", store_path(s));
-	hits = prefix ? heads_match(&h, prefix, &found) : 1;
-	if (!hits)
-		return err_set(e, ERR_INPUT, "there is no run \"%s\" in %s: `cutover list` shows what there is", prefix, store_path(s));
-	if (hits > 1)
-		return err_set(e, ERR_INPUT, "%zu runs begin with \"%s\": give more of the name", hits, prefix);
-	*run = xstrdup(prefix ? found : h.at[0].run);
-	return 0;
-}

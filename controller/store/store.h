@@ -62,8 +62,6 @@ int store_follow(struct store *s, const char *run, int64_t after, const char *ha
 int store_last(struct store *s, const char *run, int64_t *seq, struct err *e); /* 0: no such run */
 /* Runs, newest first: each(ctx, first event of the run). No lock is held meanwhile. */
 int store_runs(struct store *s, store_each_fn *each, void *ctx, struct err *e);
-/* "" in *prefix's place is no run: finds the one run whose id starts with it (NULL: the newest run). */
-int store_find(struct store *s, const char *prefix, char **run, struct err *e);
 
 /* Signs of life of the driver, outside the chain: a counter per run. */
 int store_beat(struct store *s, const char *run, const char *holder, struct err *e);

@@ -92,10 +92,10 @@ class Orders(Case):
         driver = self.drive('start', self.plan(LOOK, ASK, ALL))
         self.wait_for(lambda ev: any(e['step'] == 'ok' and e['kind'] == 'begin' for e in ev), of=driver)
         for _ in range(3):
-            self.expect(0, self.run_it('pause', '--id', 'hook-7', '--reason', 'look at this'), 'pause ordered')
+            self.expect(0, self.run_it('pause', '--id', 'hook-7', '--reason', 'look at this'), 'pause ordered', 'no further step begins')
         self.assertTrue(self.status()['paused'])
         self.expect(0, self.run_it('resume', '--no-wait'))
-        self.expect(0, self.run_it('pause', '--id', 'hook-7'))
+        self.expect(0, self.run_it('pause', '--id', 'hook-7'), 'repeats the order given by tester')
         self.assertFalse(self.status()['paused'])
         driver.kill()
 
@@ -118,7 +118,7 @@ class Orders(Case):
         os.chmod(hook, 0o755)
         driver = self.drive('start', self.plan(LOOK, {'id': 'slow', 'do': 'hook', 'program': [hook]}, ALL))
         self.wait_for(lambda ev: any(e['step'] == 'slow' and e['kind'] == 'intend' for e in ev), of=driver)
-        self.expect(5, self.run_it('promote'), 'waits for nobody')
+        self.expect(5, self.run_it('promote'), 'asks nothing now: it is at step slow (hook)')
         self.assertNotIn('order', kinds(self.events()))
         self.expect(5, self.run_it('retry'), 'only a run that was rolled back or refused')
         self.expect(3, self.run_it('rollback'))
@@ -131,7 +131,8 @@ class Orders(Case):
         self.somebody_sets(700, 300)
         self.expect(5, self.run_it('start', self.plan(LOOK, ALL)))
         self.somebody_sets(999, 0)
-        self.expect(0, self.run_it('retry', '--reason', 'weights are right now'), 'another attempt')
+        run = self.status()['run']
+        self.expect(0, self.run_it('retry', run, '--reason', 'weights are right now'), 'another attempt')
         self.assertEqual(self.status()['attempt'], 2)
 
 

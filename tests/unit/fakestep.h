@@ -26,7 +26,8 @@ struct fake {
 	struct step_advice advice;
 	int64_t since, weight_since;
 	int permille, attempt, intents, calls;
-	enum step_answer asked;
+	bool asks, answered, skipped;
+	char question[240];
 	char rival[96], saying[240];
 	bool simulated;
 	struct err e;
@@ -120,10 +121,26 @@ int step_drained(struct step_run *r, const char *quiet, const char *busy, int n,
 	return drained_look(r->aws, r->plan, &of, out, e);
 }
 
-enum step_answer step_asked(const struct step_run *r, char *who, size_t size)
+int step_ask(struct step_run *r, const struct step_question *q, struct err *e)
 {
-	snprintf(who, size, "%s", fake_of(r)->asked ? "anna" : "");
-	return fake_of(r)->asked;
+	struct fake *f = fake_of(r);
+
+	(void)e;
+	f->asks = true;
+	snprintf(f->question, sizeof f->question, "%.200s", q->text);
+	return 0;
+}
+
+bool step_answered(const struct step_run *r, char *who, size_t size)
+{
+	snprintf(who, size, "%s", fake_of(r)->answered ? "anna" : "");
+	return fake_of(r)->answered;
+}
+
+int64_t step_bake_skipped(const struct step_run *r, char *who, size_t size)
+{
+	snprintf(who, size, "%s", fake_of(r)->skipped ? "anna" : "");
+	return fake_of(r)->skipped ? 7 : 0;
 }
 
 int step_rivals(struct step_run *r, char *out, size_t size, struct err *e)

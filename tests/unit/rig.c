@@ -82,14 +82,27 @@ static void check_announced(struct rig *r)
 		snprintf(r->broken, sizeof r->broken, "ModifyRule was sent after a \"%s\" line, not after \"write\"", l.kind);
 }
 
+/* As a person names it who looks at the run now. */
+static void name_order(const struct run *run, struct engine_order *o)
+{
+	size_t step = run ? run_current_index(run) : 0;
+	const struct run_question *q = run ? run_question(run, &step) : NULL;
+
+	if (!run || step == run->plan->nsteps || (o->kind == ORDER_PROMOTE && !q))
+		return;
+	o->step = run->plan->steps[step].id;
+	o->about = o->kind == ORDER_PROMOTE ? q->seq : run->step[step].began;
+}
+
 int rig_order(struct rig *r, const char *order, const char *id, bool full)
 {
-	const struct engine_order o = { .order = order, .reason = "test", .id = id, .actor = "somebody", .full = full };
+	struct engine_order o = { .kind = order_by_name(order), .reason = "test", .id = id, .actor = "somebody", .full = full };
 	struct err e = { 0 };
 	int rc;
 
+	name_order(rig_run(r), &o);
 	r->outside = true; /* somebody else's process writes this: its moments are not ours */
-	rc = engine_order(r->store, r->id, sim_clock(r->sim), &o, &e);
+	rc = engine_order(r->store, r->id, sim_clock(r->sim), &o, NULL, &e);
 	r->outside = false;
 	if (rc)
 		snprintf(r->broken, sizeof r->broken, "an order was not taken: %.300s", e.msg);

@@ -71,7 +71,8 @@ void rig_close_process(struct rig *r);
 int rig_open_process(struct rig *r, struct err *e);
 /* Until nothing is on its way to AWS any more that somebody had stopped to wait for. */
 void rig_settle(struct rig *r);
-/* Somebody else's process gives an order. id NULL: a fresh one. */
+/* Somebody else's process gives an order; promote answers what is asked now,
+ * skip-bake ends the bake of the present step. id NULL: a fresh one. */
 int rig_order(struct rig *r, const char *order, const char *id, bool full);
 /* Steps of a plan around them: preamble with watch and ARNs, then `steps`. Caller frees. */
 char *rig_plan(const char *steps);

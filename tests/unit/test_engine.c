@@ -469,7 +469,7 @@ static void promote_while_blind(struct rig *r)
 	const struct run *run = rig_run(r);
 
 	if (run->blind_since && my.n++ < 20)
-		rig_order(r, "promote", NULL, true);
+		rig_order(r, my.n % 2 ? "skip-bake" : "promote", NULL, true);
 	forbid(run->blind_since && at_step(r, "promote"), "a person's order overruled BLIND");
 }
 
@@ -494,6 +494,7 @@ static void promote_a_dead_green(struct rig *r)
 	if (my.once && !my.on && truth(r).green_healthy == 0) {
 		my.on = true;
 		rig_order(r, "promote", NULL, true);
+		rig_order(r, "skip-bake", NULL, false);
 	}
 }
 

@@ -101,13 +101,13 @@ static char *random_plan(void)
 
 static void random_orders(struct rig *r)
 {
-	static const char *const names[] = { "rollback", "promote", "pause", "resume" };
+	static const char *const names[] = { "rollback", "promote", "pause", "resume", "skip-bake" };
 
 	for (size_t i = 0; i < COUNT(r->order); i++) {
 		if (dice(3))
 			continue;
 		r->order[i].at = 1 + dice(600);
-		r->order[i].order = names[dice(4)];
+		r->order[i].order = names[dice(5)];
 		r->order[i].full = !dice(4);
 	}
 	/* A pause that nobody ends is a run that never ends: somebody comes back. */
@@ -250,7 +250,7 @@ static int tell(void *ctx, const struct event *ev)
 	autobuf struct buf line = BUF_MAX(16384);
 
 	(void)ctx;
-	if (say_event(ev, &line))
+	if (say_event(NULL, ev, &line))
 		printf("    %s\n", line.p);
 	return 0;
 }

@@ -194,13 +194,14 @@ static void make_green_healthy(struct fake *f)
 
 static void shift_needs_a_good_verdict(void **state)
 {
-	static const struct { enum verdict_kind kind; enum plan_hold hold; enum step_answer asked; enum step_verdict want; } cases[] = {
-		{ VERDICT_GOOD, PLAN_HOLD_ROLLBACK, ANSWER_NONE, STEP_DONE },
-		{ VERDICT_HOLD, PLAN_HOLD_ROLLBACK, ANSWER_NONE, STEP_FAIL },
-		{ VERDICT_HOLD, PLAN_HOLD_CALL, ANSWER_NONE, STEP_WAIT },
-		{ VERDICT_HOLD, PLAN_HOLD_CALL, ANSWER_YES, STEP_DONE },
-		{ VERDICT_BLIND, PLAN_HOLD_ROLLBACK, ANSWER_YES, STEP_WAIT },
-		{ VERDICT_BAD, PLAN_HOLD_ROLLBACK, ANSWER_YES, STEP_WAIT },
+	static const struct { enum verdict_kind kind; enum plan_hold hold; bool answered; enum step_verdict want; } cases[] = {
+		{ VERDICT_GOOD, PLAN_HOLD_ROLLBACK, false, STEP_DONE },
+		{ VERDICT_HOLD, PLAN_HOLD_ROLLBACK, false, STEP_FAIL },
+		{ VERDICT_HOLD, PLAN_HOLD_CALL, false, STEP_WAIT },
+		{ VERDICT_HOLD, PLAN_HOLD_CALL, true, STEP_DONE },
+		{ VERDICT_HOLD, PLAN_HOLD_ROLLBACK, true, STEP_FAIL },
+		{ VERDICT_BLIND, PLAN_HOLD_CALL, true, STEP_WAIT },
+		{ VERDICT_BAD, PLAN_HOLD_CALL, true, STEP_WAIT },
 	};
 
 	(void)state;
@@ -211,12 +212,13 @@ static void shift_needs_a_good_verdict(void **state)
 		make_green_healthy(&f);
 		f.plan.watch.on_hold = cases[i].hold;
 		f.verdict = (struct verdict){ .kind = cases[i].kind, .why = "reasons" };
-		f.asked = cases[i].asked;
+		f.answered = cases[i].answered;
 		assert_int_equal(fake_advance(&f, HOUR), cases[i].want);
 		if (cases[i].want == STEP_FAIL)
 			assert_says(f.e.msg, "not enough evidence");
 		if (cases[i].want == STEP_FAIL)
 			assert_true(clock_wall(sim_clock(f.w.sim)) - f.weight_since >= 15 * MINUTE);
+		assert_int_equal(f.asks, cases[i].want == STEP_WAIT && cases[i].kind == VERDICT_HOLD);
 		fake_close(&f);
 	}
 }
@@ -230,7 +232,9 @@ static void shift_bakes_all_the_time_and_ends_early_on_order(void **state)
 	make_green_healthy(&f);
 	assert_int_equal(fake_advance(&f, 4 * MINUTE), STEP_WAIT);
 	assert_says(f.saying, "baking at 25 %");
-	f.asked = ANSWER_YES;
+	f.answered = true;
+	assert_int_equal(fake_advance(&f, 0), STEP_WAIT); /* an answer to another question ends no bake */
+	f.skipped = true;
 	assert_int_equal(fake_advance(&f, 0), STEP_DONE);
 	assert_true(fake_noted(&f, "bake ended early"));
 	fake_close(&f);

@@ -156,28 +156,6 @@ static void verify_names_a_line_put_in_anothers_place(void **state)
 	verify_says("UPDATE event SET prev='00', hash='00' WHERE seq=4", "line 4");
 }
 
-static void a_prefix_names_a_run_unless_two_share_it(void **state)
-{
-	autostore struct store *s = opened();
-	struct err e = { 0 };
-	char *id = NULL;
-
-	(void)state;
-	append(s, "wiki-aa", 1, "{}", &e);
-	append(s, "wiki-ab", 1, "{}", &e);
-	append(s, "wiki", 1, "{}", &e);
-	assert_int_equal(store_find(s, "wiki-aa", &id, &e), 0);
-	assert_string_equal(id, "wiki-aa");
-	free(id);
-	assert_int_equal(store_find(s, "wiki", &id, &e), 0); /* exact wins */
-	assert_string_equal(id, "wiki");
-	free(id);
-	assert_int_equal(store_find(s, "wiki-a", &id, &e), -1);
-	assert_non_null(strstr(e.msg, "2 runs begin with"));
-	assert_int_equal(store_find(s, "x", &id, &e), -1);
-	assert_non_null(strstr(e.msg, "there is no run \"x\""));
-}
-
 static void another_programs_database_is_refused(void **state)
 {
 	struct store *s = NULL;
@@ -459,7 +437,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(append_takes_only_the_next_line), T(two_drivers_can_never_write_the_same_line),
 		T(verify_names_a_changed_line), T(verify_names_a_missing_line),
-		T(verify_names_a_line_put_in_anothers_place), T(a_prefix_names_a_run_unless_two_share_it),
+		T(verify_names_a_line_put_in_anothers_place),
 		T(another_programs_database_is_refused), T(a_file_that_is_no_database_is_refused),
 		T(an_order_wakes_the_driver), T(beats_count_up),
 		T(nobody_is_held_up_while_a_reader_is_told), T(batches_join_without_a_gap), T(runs_come_newest_first),

@@ -134,9 +134,9 @@ static int see(void *ctx, const struct event *ev)
 {
 	struct seen *s = ctx;
 	autobuf struct buf line = BUF_MAX(16384);
-	autofree char *json = say_event_json(ev);
+	autofree char *json = say_event_json(NULL, ev);
 
-	assert_true(say_event(ev, &line));
+	assert_true(say_event(NULL, ev, &line));
 	assert_true(is_fit(line.p) && is_fit(json));
 	assert_string_not_equal(json, "null");
 	buf_addf(&s->text, "%s\n", line.p);
@@ -175,9 +175,9 @@ static void a_reason_cannot_look_like_an_event(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
-		const struct engine_order o = { .order = "pause", .reason = texts[i].typed, .actor = texts[i].typed };
+		const struct engine_order o = { .kind = ORDER_PAUSE, .reason = texts[i].typed, .actor = texts[i].typed };
 
-		assert_int_equal(engine_order(s, "run", &clock_real, &o, &e), 0);
+		assert_int_equal(engine_order(s, "run", &clock_real, &o, NULL, &e), 0);
 	}
 	journal_shows_data(s);
 	store_close(s);
