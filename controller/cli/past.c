@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "engine/period.h"
 #include "net/http.h"
 #include "plan/plan.h"
 
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMESPACE "AWS/ApplicationELB"
 #define ZONES 6      /* a zone is its region and a letter: eu-central-1a (AWS, Regions and zones) */
 #define CHUNK 1440   /* periods a call: well below the 100,800 points a GetMetricData gives at most */
 #define ADDS_UP 1.05 /* zones together, as a multiple of the whole: more means that they are not parts of it */
@@ -67,8 +67,9 @@ struct asked {
 
 static int prepare(struct asked *k, const struct plan *p, struct err *e)
 {
-	static const char *const names[METRICS] = { "RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount",
-						    "TargetResponseTime" };
+	static const enum period_metric metric[METRICS] = {
+		PERIOD_REQUESTS, PERIOD_ERRORS, PERIOD_CONNECTION_ERRORS, PERIOD_LATENCY,
+	};
 
 	memset(k, 0, sizeof *k);
 	if (elb_group_dimension(p->blue.target_group, k->group, sizeof k->group, e) ||
@@ -76,13 +77,13 @@ static int prepare(struct asked *k, const struct plan *p, struct err *e)
 		return -1;
 	k->counts_slow = p->watch.slow_ms > 0;
 	snprintf(k->stat, sizeof k->stat, "%s", p->watch.latency_stat);
-	if (k->counts_slow) /* percentile rank, as in engine/evidence.c */
-		snprintf(k->stat, sizeof k->stat, "PR(:%g)", (double)p->watch.slow_ms / 1000);
+	if (k->counts_slow)
+		period_slow_stat(p->watch.slow_ms, k->stat);
 	for (int z = 0; z < ZONES; z++)
 		snprintf(k->zone[z], sizeof k->zone[z], "%.32s%c", p->region, (char)('a' + z));
 	for (int g = 0; g < GROUPS; g++)
 		for (int m = 0; m < METRICS; m++)
-			k->q[g * METRICS + m] = (struct cw_query){ .namespace = NAMESPACE, .metric = names[m], .group = k->group,
+			k->q[g * METRICS + m] = (struct cw_query){ .namespace = PERIOD_NAMESPACE, .metric = period_metric_name(metric[m]), .group = k->group,
 				.balancer = k->balancer, .stat = m == LATENCY ? k->stat : "Sum",
 				.zone = g ? k->zone[g - 1] : NULL };
 	return 0;
@@ -104,39 +105,21 @@ static int ask(struct aws *a, struct asked *k, int groups, int64_t from, int64_t
 
 /* --- periods ----------------------------------------------------------------------------- */
 
-/* Requests come before what is a share of them. */
-static void put_time(struct aa_period *at, double v, bool counts_slow)
+static void put(const struct asked *k, int group, int64_t time, struct aa_period *at)
 {
-	if (!counts_slow)
-		at->latency = 1000 * v;
-	else if (v <= 100)
-		at->slow = round(fmax(at->requests, 0) * (1 - v / 100));
-}
+	const struct cw_series *s = &k->s[group * METRICS];
+	const struct cw_series *series[PERIOD_METRICS] = {
+		[PERIOD_REQUESTS] = &s[REQUESTS], [PERIOD_ERRORS] = &s[ERRORS], [PERIOD_CONNECTION_ERRORS] = &s[CONNECTION_ERRORS],
+	};
+	struct period_counts c;
 
-static void put(const struct asked *k, int series, struct aa_period *at, int64_t from, int64_t period, int n)
-{
-	const struct cw_series *s = &k->s[series];
-	int metric = series % METRICS;
-
-	for (size_t i = 0; i < s->n; i++) {
-		int64_t place = (s->points[i].at - from) / period;
-		double v = s->points[i].value;
-
-		if (place < 0 || place >= n || !(v >= 0 && v < 1e12))
-			continue;
-		if (metric == REQUESTS)
-			at[place].requests = round(v);
-		else if (metric == LATENCY)
-			put_time(&at[place], v, k->counts_slow);
-		else
-			at[place].errors += round(v);
-	}
-}
-
-static void bound(struct aa_period *at, int n)
-{
-	for (int i = 0; i < n; i++)
-		at[i].errors = fmin(at[i].errors, fmax(at[i].requests, 0));
+	series[k->counts_slow ? PERIOD_SLOW : PERIOD_LATENCY] = &s[LATENCY];
+	period_read(series, time, 0, &c);
+	if (c.asked)
+		at->requests = c.requests;
+	at->errors = fmin(period_failed(&c), c.requests);
+	at->latency = fmax(c.latency_ms, 0);
+	at->slow = fmax(c.slow, 0);
 }
 
 /* A call for each day; all groups of it in place. */
@@ -150,12 +133,10 @@ static int read_all(struct aws *a, struct asked *k, int64_t from, int n, int64_t
 		if (ask(a, k, groups, start, start + size * period, period, e))
 			return -1;
 		for (int g = 0; g < groups; g++)
-			for (int m = 0; m < METRICS; m++)
-				put(k, g * METRICS + m, out + (size_t)g * (size_t)n + at, start, period, size);
+			for (int i = 0; i < size; i++)
+				put(k, g, start + i * period, &out[(size_t)g * (size_t)n + (size_t)(at + i)]);
 		cw_series_free(k->s, (size_t)groups * METRICS);
 	}
-	for (int g = 0; g < groups; g++)
-		bound(out + (size_t)g * (size_t)n, n);
 	return 0;
 }
 

@@ -164,6 +164,7 @@ struct past { /* of blue, before any attempt */
 	bool slow;           /* slow answers can be counted */
 	char zone[40];       /* that `half` is; "": there is none to compare */
 };
+/* past.c */
 int evidence_past(struct engine *en, int64_t until, struct past *out, struct err *e);
 
 /* mind.c: at a look first mind_prepare, then mind_tell what was seen, mind_ask,

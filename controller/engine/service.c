@@ -2,7 +2,6 @@
 #include "base/buf.h"
 #include "engine/internal.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,20 +44,6 @@ int step_note(struct step_run *r, const char *what, json_t *detail, struct err *
 int step_call(struct step_run *r, const char *why, struct err *e)
 {
 	return engine_call(r->engine, why, e);
-}
-
-void step_say(struct step_run *r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(r->saying, sizeof r->saying, fmt, ap);
-	va_end(ap);
-}
-
-void step_output(struct step_run *r, const char *name, const char *value)
-{
-	json_object_set_new(r->out, name, json_text(value));
 }
 
 enum step_verdict step_green_alone(struct step_run *r, struct err *e)
