@@ -93,7 +93,7 @@ static int prove(struct engine *en, int64_t *wake_at, struct err *e)
 {
 	char saying[240] = "";
 	struct err trouble = { 0 };
-	enum step_verdict v = proof_of_blue(en, saying, sizeof saying, &trouble);
+	enum step_verdict v = proof_of_blue(en, en->settled, saying, sizeof saying, &trouble);
 
 	if (v == STEP_DONE)
 		return 1;
@@ -195,6 +195,9 @@ int back_tick(struct engine *en, int64_t *wake_at, struct err *e)
 
 	if (engine_resolve(en, e))
 		return -1;
+	/* Before the rule is read: what lands between a read and the end of the wait
+	 * would be seen by nobody. */
+	en->settled = proof_nothing_is_late(en);
 	for (size_t i = 0; i < COUNT(phases); i++) {
 		int rc = phases[i](en, wake_at, e);
 

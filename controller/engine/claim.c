@@ -129,16 +129,16 @@ static int claim_append(struct engine *en, struct err *e)
 }
 
 /* A line that came first may be a mere order, and then ours follows it; another
- * one's claim is the end of ours. */
+ * one's claim, or a line of the holder's that we thought silent, is the end of ours. */
 static int claim_take(struct engine *en, struct err *e)
 {
-	int64_t had = en->run->claim_seq;
+	int64_t had = en->run->driver_seq;
 
 	while (claim_append(en, e)) {
 		if (e->kind != ERR_MOVED || run_catch_up(en->run, en->store, e))
 			return -1;
-		if (en->run->claim_seq != had)
-			return engine_still_ours(en, e);
+		if (en->run->driver_seq != had)
+			return err_set(e, ERR_LOST, "run %s is driven by %s, which is alive", en->run->id, en->run->holder);
 	}
 	return lease_beat(&en->lease, e);
 }
@@ -185,10 +185,11 @@ int engine_renew(struct engine *en, struct err *e)
 int engine_gate(void *engine, struct err *e)
 {
 	struct engine *en = engine;
-	int64_t age = lease_age(&en->lease);
+	int64_t age;
 
 	if (run_catch_up(en->run, en->store, e) || engine_still_ours(en, e))
 		return -1;
+	age = lease_age(&en->lease); /* after the journal, which may have been locked for long */
 	if (age >= ENGINE_LEASE_MS)
 		return err_set(e, ERR_MOVED, "this process gave no sign of life for %lld s: it claims the run anew before it writes",
 			       (long long)(age / 1000));

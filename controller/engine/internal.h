@@ -84,6 +84,8 @@ struct engine {
 	char called_for[32];   /* the rule a person was called for while it lasts */
 	int64_t called_foreign; /* and the foreign change */
 	int64_t skew;          /* of the clock, as the journal has it */
+	bool settled;          /* of this tick of the way back: nothing was late when it began */
+	int64_t late_seq, late_from; /* the doubt about a write that is waited out; mono ms since when */
 	int64_t mute_since;    /* mono ms no line could be written first; 0: they can */
 	bool cried;            /* and the person was called for that, without a line */
 	int64_t damaged_since; /* mono ms the journal was first not the one we know; 0: it is */
@@ -134,8 +136,14 @@ int traffic_check(struct engine *en, const struct weights *w, enum traffic_owner
 int traffic_permille(const struct weights *w);
 
 /* proof.c: is green really free of requests? */
-int64_t proof_late_until(const struct run *r); /* wall ms until which a write nobody answered may take effect; 0: none */
-enum step_verdict proof_of_blue(struct engine *en, char *saying, size_t size, struct err *e);
+/* Longest that a write may take effect after its sender gave it up, or died: a
+ * request waits HTTP_TIMEOUT_MS for its answer, and what stands between (proxies,
+ * AWS's own queues) is given a minute. AWS itself only bounds it by the age of
+ * the signature, five minutes. */
+#define PROOF_LATE_WRITE_MS 60000
+bool proof_nothing_is_late(struct engine *en); /* no write of anybody that was never answered can still arrive */
+/* settled: nothing was late before the rule was read in this tick. */
+enum step_verdict proof_of_blue(struct engine *en, bool settled, char *saying, size_t size, struct err *e);
 
 /* deadman.c */
 int deadman_arm(struct engine *en, struct err *e);

@@ -31,10 +31,10 @@ void lease_progress(struct lease *l)
 	atomic_store(&l->progress, lease_now(l));
 }
 
-int lease_beat(struct lease *l, struct err *e)
+/* Stamped with a time read before: others see it later than that, and a process
+ * stopped in between does not revive a lease that is over. */
+static int lease_beat_at(struct lease *l, int64_t now, struct err *e)
 {
-	int64_t now = lease_now(l); /* before: others see it later than this */
-
 	if (store_beat(l->store, l->run, l->holder, e))
 		return -1;
 	atomic_store(&l->beat, now);
@@ -42,9 +42,14 @@ int lease_beat(struct lease *l, struct err *e)
 	return 0;
 }
 
-static bool lease_is_due(const struct lease *l)
+int lease_beat(struct lease *l, struct err *e)
 {
-	int64_t age = lease_age(l), still = lease_now(l) - atomic_load(&l->progress);
+	return lease_beat_at(l, lease_now(l), e);
+}
+
+static bool lease_is_due(const struct lease *l, int64_t now)
+{
+	int64_t age = now - atomic_load(&l->beat), still = now - atomic_load(&l->progress);
 
 	return atomic_load(&l->ours) && age >= ENGINE_BEAT_MS && age < ENGINE_LEASE_MS && still < LEASE_STALL_MS;
 }
@@ -79,10 +84,11 @@ static void lease_tick(void *lease)
 {
 	struct lease *l = lease;
 	struct err ignored = { 0 }; /* the gate finds an old sign of life */
+	int64_t now = lease_now(l);
 
 	store_watch_drain(l->watch);
-	if (lease_is_due(l))
-		lease_beat(l, &ignored);
+	if (lease_is_due(l, now))
+		lease_beat_at(l, now, &ignored);
 	lease_look_for_news(l);
 }
 

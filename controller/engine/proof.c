@@ -7,12 +7,6 @@
 
 #include <stdio.h>
 
-/* Longest that a write may take effect after its sender gave it up, or died: a
- * request waits HTTP_TIMEOUT_MS for its answer, and what stands between (proxies,
- * AWS's own queues) is given a minute. AWS itself only bounds it by the age of
- * the signature, five minutes. */
-#define LATE_WRITE_MS 60000
-
 static enum step_verdict proved(struct engine *en, const struct drained *d, int healthy, struct err *e)
 {
 	json_t *body = json_pack("{s:i, s:i, s:s}", "blue_only_periods", d->busy, "blue_healthy", healthy, "by",
@@ -22,12 +16,23 @@ static enum step_verdict proved(struct engine *en, const struct drained *d, int 
 	return engine_append(en, "proved", "", body, e) ? STEP_FAIL : STEP_DONE;
 }
 
-int64_t proof_late_until(const struct run *r)
+/* By our own monotonic clock, from when this process first knew of the doubt:
+ * the line may be of another host, whose clock is another. */
+bool proof_nothing_is_late(struct engine *en)
 {
-	return r->traffic.unsure ? r->traffic.unsure + LATE_WRITE_MS : 0;
+	const struct run_traffic *t = &en->run->traffic;
+	int64_t now = clock_mono(en->clock);
+
+	if (!t->unsure_seq)
+		return true;
+	if (en->late_seq != t->unsure_seq) {
+		en->late_seq = t->unsure_seq;
+		en->late_from = now;
+	}
+	return now - en->late_from >= PROOF_LATE_WRITE_MS;
 }
 
-enum step_verdict proof_of_blue(struct engine *en, char *saying, size_t size, struct err *e)
+enum step_verdict proof_of_blue(struct engine *en, bool settled, char *saying, size_t size, struct err *e)
 {
 	const struct run_traffic *t = &en->run->traffic;
 	const struct drained_of of = { en->green, en->blue, t->since, engine_now(en), 0 };
@@ -36,7 +41,7 @@ enum step_verdict proof_of_blue(struct engine *en, char *saying, size_t size, st
 
 	if (en->run->proved)
 		return STEP_DONE;
-	if (engine_now(en) < proof_late_until(en->run)) {
+	if (!settled) {
 		snprintf(saying, size, "waiting until a write that was never answered can no longer take effect");
 		return STEP_WAIT;
 	}

@@ -96,6 +96,13 @@ static int fold_check_format(const struct event *ev, const json_t *body, struct 
 		       ev->run);
 }
 
+/* A write was announced whose end nobody read, or will read: it may still arrive. */
+static void doubt(struct run *r, const struct event *ev)
+{
+	r->traffic.unsure = ev->at;
+	r->traffic.unsure_seq = ev->seq;
+}
+
 static int fold_claim(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
 	if (fold_check_format(ev, body, e))
@@ -103,7 +110,7 @@ static int fold_claim(struct run *r, const struct event *ev, const json_t *body,
 	copy(r->holder, sizeof r->holder, json_str(body, "holder", ""));
 	r->claim_seq = ev->seq;
 	if (r->traffic.writing) /* of a holder whose answer nobody reads any more: it may be on its way */
-		r->traffic.unsure = ev->at;
+		doubt(r, ev);
 	return 0;
 }
 
@@ -215,8 +222,10 @@ static int fold_write(struct run *r, const struct event *ev, const json_t *body,
 	struct run_traffic *t = &r->traffic;
 
 	(void)e;
-	if (t->writing)
+	if (t->writing) { /* the one before was never answered, and its `unsure` line may have lost to an order */
 		run_expect_echo(t, t->to_blue, t->to_green);
+		doubt(r, ev);
+	}
 	t->writing = true;
 	t->to_blue = (int)json_num(body, "blue", 0);
 	t->to_green = (int)json_num(body, "green", 0);
@@ -230,7 +239,7 @@ static int fold_write(struct run *r, const struct event *ev, const json_t *body,
 static int fold_unsure(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
 	(void)body, (void)e;
-	r->traffic.unsure = ev->at;
+	doubt(r, ev);
 	return 0;
 }
 
@@ -369,7 +378,7 @@ static int fold_back(struct run *r, const struct event *ev, const json_t *body, 
 	r->proved = 0;
 	r->traffic.taken = false;
 	if (r->traffic.writing) /* the order came before its end was read: it may still be on its way */
-		r->traffic.unsure = ev->at;
+		doubt(r, ev);
 	return transit(r, ev, body, e);
 }
 
@@ -468,6 +477,8 @@ static int fold_event(void *ctx, const struct event *ev)
 	if (l->run->copy)
 		copy_keep(l->run->copy, ev);
 	l->run->seq = ev->seq;
+	if (strcmp(ev->kind, "order"))
+		l->run->driver_seq = ev->seq;
 	copy(l->run->hash, sizeof l->run->hash, ev->hash);
 	l->run->changed = ev->at;
 	return 0;

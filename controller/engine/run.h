@@ -38,6 +38,7 @@ struct run_traffic {
 	int64_t raise[JUDGE_RAISES]; /* wall ms of read-backs with more for green than before in this attempt */
 	size_t raises;
 	double share;        /* most that green had in this attempt */
+	int64_t unsure_seq;  /* its line */
 	int64_t unsure;      /* wall ms of the newest write that was not answered; 0: none */
 	int64_t armed;       /* wall ms the dead-man's switch fires; 0: not armed */
 	int64_t foreign;     /* wall ms somebody else's weights were seen and not yet dealt with; 0: none */
@@ -62,6 +63,7 @@ struct run {
 	int attempt;                        /* 1.. */
 	char holder[160];                   /* who drives it; "" nobody yet */
 	int64_t claim_seq;
+	int64_t driver_seq;                 /* newest line that only who drives can have written */
 	struct run_step *step;              /* plan->nsteps */
 	json_t *outputs;                    /* {step: {name: value}} */
 	struct run_traffic traffic;

@@ -215,7 +215,7 @@ static void a_write_that_a_dead_holder_announced_may_still_arrive(void **state)
 	assert_int_equal(engine_claim(r->en, &e), 0);
 	sim_hold_tickers(r->sim, false);
 	assert_true(engine_run(r->en)->traffic.unsure > 0);
-	assert_true(proof_late_until(engine_run(r->en)) >= clock_wall(sim_clock(r->sim)) + HTTP_TIMEOUT_MS);
+	assert_false(proof_nothing_is_late(r->en));
 	life_over(r);
 }
 
@@ -227,7 +227,7 @@ static void a_write_whose_end_was_not_read_before_the_order_may_still_arrive(voi
 	(void)state;
 	assert_int_equal(engine_append(r->en, "write", "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
 	assert_int_equal(engine_append(r->en, "back", "", json_pack("{s:s}", "why", "ordered"), &e), 0);
-	assert_true(proof_late_until(engine_run(r->en)) > clock_wall(sim_clock(r->sim)));
+	assert_false(proof_nothing_is_late(r->en));
 	life_over(r);
 }
 
