@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAST_LEAST 5 /* periods of blue's past without which nothing is compared */
 
 struct mind {
 	struct judge judge;
@@ -148,9 +147,9 @@ static int read_past(struct engine *en, struct mind *m, int64_t origin, struct e
 		snprintf(m->why_none, sizeof m->why_none, "blue's past could not be read: %.140s", trouble.msg);
 		return 0;
 	}
-	if (m->past.periods < PAST_LEAST) {
+	if (m->past.periods < JUDGE_PAST_LEAST) {
 		snprintf(m->why_none, sizeof m->why_none, "CloudWatch shows %zu periods of blue before green, %d are needed to compare",
-			 m->past.periods, PAST_LEAST);
+			 m->past.periods, JUDGE_PAST_LEAST);
 		return 0;
 	}
 	m->has_past = true;

@@ -26,6 +26,7 @@ enum judge_source { SOURCE_METRICS, SOURCE_WEIGHTS, SOURCE_ALARMS, SOURCE_GREEN_
 const char *judge_source_name(enum judge_source s);
 
 #define JUDGE_PERIODS 240
+#define JUDGE_PAST_LEAST 5 /* periods of blue's past without which nothing is compared */
 #define JUDGE_RAISES 8
 #define JUDGE_SICK_SPAN 3 /* periods that are looked at together when a colour is called sick */
 struct evidence {

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "plan/plan.h"
 #include "steps/kinds.h"
+#include "steps/needs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -292,10 +293,28 @@ static int run_check(struct look *l, int (*check)(struct look *, struct err *), 
 	return 0;
 }
 
+/* What the run will read when green has users is read now, each by itself. */
+static int check_needs(struct look *l, struct err *e)
+{
+	for (size_t n = 0;; n++) {
+		struct err why = { 0 };
+		int rc = needs_read(l->r, n, &why);
+
+		if (rc > 0)
+			return 0;
+		if (rc && (err_retryable(&why) || err_ends_tick(&why) || why.kind == ERR_BUG)) {
+			*e = why;
+			return -1;
+		}
+		if (rc)
+			against(l, "%s", why.msg);
+	}
+}
+
 static int run_checks(struct look *l, struct err *e)
 {
 	static int (*const rest[])(struct look *, struct err *) = {
-		check_credentials, check_rule, check_blue, check_green, check_alarms, check_rivals,
+		check_credentials, check_rule, check_blue, check_green, check_alarms, check_rivals, check_needs,
 	};
 	bool wrong;
 
@@ -325,7 +344,9 @@ static enum step_verdict conclude(struct look *l, struct err *e)
 
 	if (!n)
 		return step_note(l->r, "safe to begin", json_incref(l->facts), e) ? STEP_FAIL : STEP_DONE;
-	if (step_note(l->r, "not safe to begin", json_pack("{s:O}", "because", l->against), e))
+	/* The weights that were read are known from here on, also of a run that is refused. */
+	if (step_note(l->r, "not safe to begin", json_pack("{s:O, s:O*}", "because", l->against, "weights",
+							   json_object_get(l->facts, "weights")), e))
 		return STEP_FAIL;
 	join(l->against, &all);
 	if (n == 1)
@@ -361,7 +382,7 @@ static const enum aws_op ops[] = {
 };
 
 const struct step_kind step_preflight = {
-	.name = "preflight", .about = "check account, rule, blue, alarms and credentials; change nothing",
+	.name = "preflight", .about = "check account, rule, blue, alarms, credentials and every read the run will make; change nothing",
 	.params = params, .timeout_ms = MINUTES(5), .ops = ops, .nops = COUNT(ops), .worst_ms = worst_ms,
 	.advance = advance,
 };

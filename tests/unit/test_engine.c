@@ -11,6 +11,7 @@
 #include "life.h"
 
 #include "aws/elb.h"
+#include "base/file.h"
 #include "cli/say.h"
 
 #include <stdio.h>
@@ -995,6 +996,75 @@ static void refused_run_touched_nothing(void **state)
 	assert_refused(r, "run other is under way on the same rule");
 }
 
+/* Who may not read something that the run needs when green has users. */
+static const struct right { const char *action, *path, *needs; } *denied;
+
+static void deny(struct rig *r, const struct http_req *q, struct http_res *a)
+{
+	(void)r;
+	if (!(denied->action && is_call(q, denied->action)) && !(denied->path && strstr(q->url, denied->path)))
+		return;
+	free(a->body);
+	a->body = xstrdup("{\"__type\":\"AccessDeniedException\",\"message\":\"not authorized\"}");
+	a->nbody = strlen(a->body);
+	a->status = 403;
+}
+
+/* 25 % went into the dark, and the run never ended. */
+static void what_cannot_be_read_is_refused_before_anything(void **state)
+{
+	static const struct right rights[] = {
+		{ "GetMetricData", NULL, "cloudwatch:GetMetricData" },
+		{ "DescribeAlarms", NULL, "alarms" },
+		{ "DescribeTargetHealth", NULL, "elasticloadbalancing:DescribeTargetHealth" },
+		{ NULL, "/schedules/", "scheduler:GetSchedule" },
+	};
+	static const char top[] = "\"deadman\":{\"role\":\"arn:aws:iam::" RIG_ACCOUNT ":role/back\",\"after\":\"PT15M\"},";
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rights); i++) {
+		struct rig *r = life_with(top, NULL, LOOK SHIFT PROMOTE, NULL);
+
+		denied = &rights[i];
+		r->heard = deny;
+		r->ask = no_change_at_all;
+		life_to(r, RUN_REFUSED);
+		assert_why(r, rights[i].needs);
+		assert_int_equal(lines(r, "write"), 0);
+		life_over(r);
+	}
+}
+
+/* A blue that nobody asks gives nothing to compare green with: said before, not after 25 %. */
+static void a_blue_without_a_past_is_said_before_anything(void **state)
+{
+	static const struct sim_opts nobody = { .seed = 11, .requests_per_s = 1e-9 };
+	struct rig *r = life_with(NULL, NULL, LOOK SHIFT PROMOTE, &nobody);
+
+	(void)state;
+	life_to(r, RUN_REFUSED);
+	assert_why(r, "CloudWatch shows 0 periods of blue with requests, 5 are needed");
+	assert_int_equal(lines(r, "write"), 0);
+	life_over(r);
+}
+
+/* The page's tables name every state's event and every limit of the way back. */
+static void the_page_of_the_engine_names_every_transition(void **state)
+{
+	autofree char *page = NULL;
+	size_t n;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(file_read("controller/engine/README.md", 1 << 20, &page, &n, &e), 0);
+	for (size_t i = 0; i < run_ntransitions; i++) {
+		autofree char *word = xasprintf("`%s`", run_transitions[i].event);
+
+		if (!strstr(page, word))
+			fail_msg("%s is not in engine/README.md", word);
+	}
+}
+
 static void say_sticky(struct rig *r, const struct http_req *q, struct http_res *a)
 {
 	static const char off[] = "<Enabled>false</Enabled>", on[] = "<Enabled>true</Enabled><DurationSeconds>3600</DurationSeconds>";
@@ -1096,6 +1166,9 @@ int main(void)
 		cmocka_unit_test(a_line_that_no_state_allows_is_refused),
 		cmocka_unit_test(refused_run_touched_nothing),
 		cmocka_unit_test(a_sticky_rule_is_refused),
+		cmocka_unit_test(what_cannot_be_read_is_refused_before_anything),
+		cmocka_unit_test(a_blue_without_a_past_is_said_before_anything),
+		cmocka_unit_test(the_page_of_the_engine_names_every_transition),
 		cmocka_unit_test(a_refused_run_can_be_tried_again),
 		cmocka_unit_test(the_plans_deadline_takes_traffic_back),
 		cmocka_unit_test(every_state_has_its_exit_code),

@@ -132,6 +132,29 @@ static void preflight_does_not_guess(void **state)
 		}
 }
 
+/* A secret that a later step logs in with is read before anything is touched. */
+static void preflight_reads_what_later_steps_need(void **state)
+{
+	autojson json_t *known = json_pack("{s:s}", "secret", "wiki/db"), *later = json_pack("{s:s}", "secret", "${green.Secret}");
+	struct step steps[2] = { { .id = "look" }, { .id = "gate", .kind = step_kind_find("schema"), .params = known } };
+	struct fake f;
+
+	(void)state;
+	fake_open(&f, "preflight", "{}", NULL);
+	steps[0].kind = f.step.kind;
+	steps[0].params = f.params;
+	f.plan.steps = steps;
+	f.plan.nsteps = 2;
+	assert_int_equal(fake_advance(&f, 0), STEP_FAIL);
+	assert_says(f.e.msg, "step gate");
+	f.simulated = true;
+	assert_int_equal(fake_advance(&f, 0), STEP_DONE);
+	f.simulated = false;
+	steps[1].params = later;
+	assert_int_equal(fake_advance(&f, 0), STEP_DONE);
+	fake_close(&f);
+}
+
 static void preflight_wants_credentials_that_last(void **state)
 {
 	struct cred_chain *old;
@@ -711,6 +734,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(preflight_finds_nothing), cmocka_unit_test(preflight_reports_everything_at_once),
 		cmocka_unit_test(preflight_refuses), cmocka_unit_test(preflight_looks_at_alarms),
+		cmocka_unit_test(preflight_reads_what_later_steps_need),
 		cmocka_unit_test(preflight_does_not_guess), cmocka_unit_test(preflight_wants_credentials_that_last),
 		cmocka_unit_test(shift_waits_until_green_is_healthy), cmocka_unit_test(shift_gives_up_on_a_green_that_stays_cold),
 		cmocka_unit_test(shift_needs_a_good_verdict), cmocka_unit_test(shift_bakes_all_the_time_and_ends_early_on_order),
