@@ -151,16 +151,15 @@ static void orders_answer(struct run *r, struct run_order *o, size_t step)
 static void orders_answer_named(struct run *r, struct run_order *o, size_t step, int64_t line)
 {
 	const struct run_question *q = &r->step[step].ask;
+	bool meant = q->seq == line;
 
 	o->step = (int)step;
-	if (q->seq != line)
-		orders_void(o, ORDER_QUESTION_GONE, line);
-	else if (q->answer)
+	if (meant && q->answer)
 		orders_void(o, ORDER_ANSWERED, q->answer);
-	else if (!orders_is_open(r, step))
-		orders_void(o, ORDER_QUESTION_GONE, line);
-	else
+	else if (meant && orders_is_open(r, step))
 		orders_answer(r, o, step);
+	else
+		orders_void(o, ORDER_QUESTION_GONE, line);
 }
 
 /* Programs before `asks` lines: an order meant whatever step was there when it was read. */
