@@ -209,7 +209,7 @@ int forward_tick(struct engine *en, int64_t *wake_at, struct err *e);
 int forward_give_up(struct engine *en, const char *why, struct err *e);
 int forward_ordered_back(struct engine *en, struct err *e); /* the order that waits in run->wish */
 int back_tick(struct engine *en, int64_t *wake_at, struct err *e);
-/* service.c: fills a step_run for step i; step_run_done frees what it holds. */
+/* step_open.c: fills a step_run for step i; step_run_done frees what it holds. */
 int service_open(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e);
 /* The same while another step's is open: the groups stay resolved. */
 int service_open_beside(struct engine *en, size_t i, struct step_run *r, json_t **params, struct err *e);
