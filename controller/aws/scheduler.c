@@ -63,32 +63,6 @@ static json_t *body_of(const struct schedule *s)
 	return body;
 }
 
-/* Update first: a switch is made once and moved many times. */
-int schedule_put(struct aws *a, const struct schedule *s, struct err *e)
-{
-	autojson json_t *body = NULL, *answer = NULL;
-	autofree char *path = NULL;
-	struct err first = { 0 };
-	int rc;
-
-	if (check_names(s->group, s->name, e))
-		return -1;
-	body = body_of(s);
-	if (!body)
-		return err_set(e, ERR_INPUT, "schedule %s is not complete", s->name);
-	path = path_of(NULL, s->name);
-	rc = aws_rest(a, SCHEDULER_UPDATE_SCHEDULE, "PUT", path, body, &answer, &first);
-	if (!rc)
-		return 0;
-	*e = first;
-	if (first.kind == ERR_GONE)
-		rc = aws_rest(a, SCHEDULER_CREATE_SCHEDULE, "POST", path, body, &answer, e);
-	/* A retried create may meet its own first try. */
-	if (rc && !strcmp(e->code, "ConflictException"))
-		rc = aws_rest(a, SCHEDULER_UPDATE_SCHEDULE, "PUT", path, body, &answer, e);
-	return rc ? err_wrap(e, "arming schedule %s", s->name) : 0;
-}
-
 static int read_at(const json_t *answer, int64_t *at, struct err *e)
 {
 	char expr[61], zone[41], iso[40];
@@ -126,6 +100,42 @@ int schedule_get(struct aws *a, const char *group, const char *name, bool *exist
 	}
 	*e = why;
 	return err_wrap(e, "looking at schedule %s", name);
+}
+
+/* Surely: an update that was not answered has changed nothing then. */
+static bool is_absent(struct aws *a, const struct schedule *s)
+{
+	struct err ignored = { 0 };
+	bool exists;
+	int64_t at;
+
+	return !schedule_get(a, s->group, s->name, &exists, &at, &ignored) && !exists;
+}
+
+/* Update first: a switch is made once and moved many times. */
+int schedule_put(struct aws *a, const struct schedule *s, struct err *e)
+{
+	autojson json_t *body = NULL, *answer = NULL;
+	autofree char *path = NULL;
+	struct err first = { 0 };
+	int rc;
+
+	if (check_names(s->group, s->name, e))
+		return -1;
+	body = body_of(s);
+	if (!body)
+		return err_set(e, ERR_INPUT, "schedule %s is not complete", s->name);
+	path = path_of(NULL, s->name);
+	rc = aws_rest(a, SCHEDULER_UPDATE_SCHEDULE, "PUT", path, body, &answer, &first);
+	if (!rc)
+		return 0;
+	*e = first;
+	if (first.kind == ERR_GONE || (first.kind == ERR_UNSURE && is_absent(a, s)))
+		rc = aws_rest(a, SCHEDULER_CREATE_SCHEDULE, "POST", path, body, &answer, e);
+	/* A retried create may meet its own first try. */
+	if (rc && !strcmp(e->code, "ConflictException"))
+		rc = aws_rest(a, SCHEDULER_UPDATE_SCHEDULE, "PUT", path, body, &answer, e);
+	return rc ? err_wrap(e, "arming schedule %s", s->name) : 0;
 }
 
 /* One that is not there is as good as deleted. */

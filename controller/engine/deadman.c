@@ -25,6 +25,18 @@ static json_t *rollback_input(struct engine *en)
 			 "TargetGroupArn", en->green, "Weight", 0);
 }
 
+/* A write that was not answered may have been done, or an earlier one has: what
+ * is there counts, when it is far enough off. Its payload is this run's own. */
+static bool deadman_is_there(struct engine *en, const char *name, int64_t *at)
+{
+	const struct plan_deadman *d = &en->run->plan->deadman;
+	struct err ignored = { 0 };
+	bool exists = false;
+
+	return !schedule_get(en->aws, d->group, name, &exists, at, &ignored) && exists &&
+	       *at > engine_now(en) + d->after_ms / 2;
+}
+
 int deadman_arm(struct engine *en, struct err *e)
 {
 	const struct plan_deadman *d = &en->run->plan->deadman;
@@ -38,7 +50,8 @@ int deadman_arm(struct engine *en, struct err *e)
 	name_of(en, name);
 	snprintf(token, sizeof token, "%.40s-%lld", en->run->id, (long long)(at / 1000));
 	if (schedule_put(en->aws, &(struct schedule){ .group = d->group, .name = name, .at = at, .target = TARGET,
-						      .role = d->role, .input = input, .token = token }, e))
+						      .role = d->role, .input = input, .token = token }, e) &&
+	    (e->kind != ERR_UNSURE || !deadman_is_there(en, name, &at)))
 		return err_wrap(e, "arming the dead-man's switch");
 	return engine_append(en, "armed", "", json_pack("{s:I}", "at", (json_int_t)at), e);
 }

@@ -78,7 +78,7 @@ class Usage(Case):
 
     def test_nothing_there_yet(self):
         for name in ('status', 'watch', 'wait', 'report', 'events', 'promote', 'rollback', 'pause', 'resume', 'retry', 'verify'):
-            self.expect(2, self.run_it(name), 'there is no run in')
+            self.expect(2, self.run_it(name), 'there are no runs in')
             self.expect(2, self.run_it(name, 'wiki'), 'there is no run "wiki"')
         self.assertEqual(self.expect(0, self.run_it('list', '-o', 'json')).json(), [])
 

@@ -71,6 +71,25 @@ static void a_switch_that_nobody_moves_on_fires(void **state)
 	life_over(r);
 }
 
+/* A scheduler that is slow to answer writes held the first raise up for a day. */
+static void a_switch_whose_write_was_not_answered_is_found(void **state)
+{
+	struct rig *r = with_switch(SWITCH);
+	struct err e = { 0 };
+	int tries = 0;
+
+	(void)state;
+	sim_slow(r->sim, &(struct sim_slow){ .after_ms = 15000, .service = "scheduler", .only = SIM_WRITES });
+	while (tries < 4 && deadman_arm(r->en, &e)) {
+		assert_int_equal(e.kind, ERR_UNSURE);
+		tries++;
+		live(r, 10000);
+	}
+	assert_true(tries > 0 && tries < 4);
+	assert_true(armed(r) > now(r) + AFTER / 2);
+	life_over(r);
+}
+
 static void a_switch_is_removed_once(void **state)
 {
 	struct rig *r = with_switch(SWITCH);
@@ -109,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_switch_is_moved_on_when_half_its_time_is_gone),
 		cmocka_unit_test(a_switch_that_nobody_moves_on_fires),
+		cmocka_unit_test(a_switch_whose_write_was_not_answered_is_found),
 		cmocka_unit_test(a_switch_is_removed_once),
 		cmocka_unit_test(without_a_switch_or_behind_the_door_none_is_armed),
 	};
