@@ -127,6 +127,7 @@ soak: build/cutover units
 	$(Q)CUTOVER_SEEDS=$(or $(N),20000) CUTOVER_FIRST_SEED=$(or $(SEED),1) build/asan/tests/test_seeds
 	$(Q)CUTOVER_CRASH_ALL=1 build/asan/tests/test_crash
 	$(Q)SCHEMA_LONG=1 tests/parts/schema
+	$(Q)tests/parts/model all
 
 # One mistake at a time in a copy of the project; some 20 s each.
 .PHONY: mutants

@@ -19,7 +19,7 @@
 
 #define LEASE 3              /* ENGINE_LEASE_MS */
 #define REQUEST 1            /* HTTP_TIMEOUT_MS: the longest request */
-#define LATE 2               /* LATE_WRITE_MS, rounded up: longest from sending to taking effect */
+#define LATE 2               /* longest from sending to taking effect; PROOF_LATE_WRITE_MS is six */
 #ifndef READS
 #define READS 3              /* three reads of REQUEST each precede a write on the way back */
 #endif
@@ -47,10 +47,22 @@
 #else
 #define OUTWAIT (LEASE + REQUEST)
 #endif
-#ifdef WAIT_FOR_SIGNATURE    /* an unanswered write is waited for until AWS would refuse it */
-#define UNSURE (SIGNED + REQUEST + LATE)
+/* Steps that are waited out; one more, since what happens within one happens in every order. */
+#ifdef WAIT_FOR_SIGNATURE    /* until AWS would have refused it */
+#define UNSURE (SIGNED + LATE + 1)
 #else
-#define UNSURE (REQUEST + LATE)
+#define UNSURE (LATE + 1)
+#endif
+#define DOUBT (UNSURE + 1)   /* and it was not begun to wait */
+
+#ifdef OLD                   /* all as it was */
+#define OLD_LEASE
+#define OLD_DEAD
+#define OLD_CLAIM
+#define OLD_UNSURE
+#define OLD_WALL
+#define GATE_AGE_FIRST
+#define LOOK_BEFORE_THE_WAIT_ENDS
 #endif
 
 #define NOBODY 2
@@ -64,7 +76,6 @@ mtype state = FORWARD;
 byte holder = 0;             /* of the newest claim; controller 0 has just made it */
 bit wish;                    /* an order that is not answered yet */
 bit writing;                 /* a `write` line that no `weights` line follows */
-bit unsure;                  /* there is an `unsure` line */
 bit left_green;              /* of the newest `weights` line */
 
 /* What stands in the journal beyond what a controller has folded: any of these
@@ -87,7 +98,7 @@ byte age[2];                 /* lease_age(): of the newest own sign of life; LEA
 bit due[2];                  /* its beat thread has something to do */
 bit watches[2];              /* it is in claim_outwait */
 bit gated[2];                /* between the gate's last look and the send */
-byte sure_in[2];             /* proof.c: steps until an unanswered write cannot land any more */
+byte sure_in[2];             /* proof.c: steps until no unanswered write can land any more, or DOUBT */
 #ifdef OLD_WALL
 bit jumped;                  /* the wall clock did, while something was waited for */
 #endif
@@ -120,11 +131,13 @@ bit pending;                    /* an order was accepted and is neither carried 
 
 /* --- journal.c ------------------------------------------------------------------------- */
 
+#define is_in(c) (!dead[c] && !gone[c])
+
 /* run_catch_up */
 #define catch_up(c) moved[c] = 0
 
-/* Who watches folds all the time. */
-#define comes_to(c, what) moved[c] = (!watches[c] && !dead[c] && !gone[c] && moved[c] < what -> what : moved[c])
+/* Who watches folds all the time; a claim ends that. */
+#define comes_to(c, what) moved[c] = ((!watches[c] || what == A_CLAIM) && is_in(c) && moved[c] < what -> what : moved[c])
 #define line_written(c, what) comes_to(other(c), what)
 
 /* engine_append: a line that an order came before follows it where the order
@@ -136,11 +149,42 @@ bit pending;                    /* an order was accepted and is neither carried 
 #endif
 #define append_wins(c) (moved[c] == 0 || may_follow(c))
 
-/* A line that tells what happened, not what was decided, follows an order everywhere. */
-#ifdef UNSURE_LOSES_TO_ORDER
-#define append_fact_wins(c) append_wins(c)
+/* --- run.c, proof.c ------------------------------------------------------------------------ */
+
+/* A write was announced whose end nobody read, or will read. It is waited out by
+ * each process's own clock, from its first look on the way back. */
+inline doubt()
+{
+	sure_in[0] = (is_in(0) -> DOUBT : 0);
+	sure_in[1] = (is_in(1) -> DOUBT : 0)
+}
+inline doubt_if(rule_is_on)
+{
+	if
+	:: writing && rule_is_on -> doubt()
+	:: else
+	fi
+}
+
+#ifdef OLD_UNSURE    /* only what its sender called so */
+#define CLAIM_IS_SURE
+#define BACK_IS_SURE
+#define WRITE_IS_SURE
+#endif
+#ifdef CLAIM_IS_SURE
+#define claim_doubts 0
 #else
-#define append_fact_wins(c) (moved[c] == 0 || moved[c] == AN_ORDER)
+#define claim_doubts 1
+#endif
+#ifdef BACK_IS_SURE
+#define back_doubts 0
+#else
+#define back_doubts 1
+#endif
+#ifdef WRITE_IS_SURE
+#define write_doubts 0
+#else
+#define write_doubts 1
 #endif
 
 /* --- claim.c, lease.c -------------------------------------------------------------------- */
@@ -161,36 +205,18 @@ bit pending;                    /* an order was accepted and is neither carried 
 /* What a process that does not hold the run knows does not count. */
 inline disown(c)
 {
-	ours[c] = 0; age[c] = LEASE; sure_in[c] = 0; due[c] = 0; timer[c] = 0;
+	ours[c] = 0; age[c] = LEASE; due[c] = 0; timer[c] = 0;
 	catch_up(c)
 }
 /* Whoever watches begins to count anew. */
 #define stirs(c) timer[c] = (watches[c] -> OUTWAIT : timer[c])
 #define store_beat(c) stirs(other(c))
 
-#ifdef OTHERS_WRITE_IS_SURE
-#define OLD_UNSURE
-#endif
-#ifdef OLD_UNSURE    /* of another holder, only what it called unsure itself */
-#define is_unsure_of_others unsure
-#else
-#define is_unsure_of_others (unsure || writing)
-#endif
-
-#ifdef DOUBT_IS_FORGOTTEN /* with the one who had it, by the next `weights` line */
-#define doubt skip
-#else
-#define doubt unsure = 1
-#endif
-
 /* The `claim` line, and what folding it means for the one who wrote it. */
 inline claim_line(c)
 {
-	if
-	:: holder != c && is_unsure_of_others -> sure_in[c] = UNSURE; doubt
-	:: else
-	fi;
-	due[other(c)] = 0; sure_in[other(c)] = 0; /* mean nothing any more */
+	doubt_if(claim_doubts);
+	due[other(c)] = 0; /* means nothing any more */
 	holder = c;
 	visible = 0;
 	ours[c] = 1;
@@ -261,12 +287,19 @@ claim:
 		timer[me] = OUTWAIT
 	}
 
-	/* claim_outwait: the counter stood still for that long. The journal is folded
-	 * before the counter is read: what comes after makes the claim lose its line. */
-	atomic { timer[me] == 0 -> watches[me] = 0; catch_up(me) };
-#ifdef FOLD_AFTER_COUNTER
-	catch_up(me);
+	/* claim_outwait: the counter stood still for that long, and then nobody has
+	 * claimed; what comes later makes the claim lose its line. */
+	(timer[me] == 0) -> watches[me] = 0;
+	atomic {
+		if
+#ifndef CLAIM_IS_NOT_SEEN
+		:: moved[me] == A_CLAIM -> goto claim
+		:: moved[me] != A_CLAIM -> catch_up(me)
+#else
+		:: catch_up(me)
 #endif
+		fi
+	}
 
 	/* claim_take */
 take:
@@ -304,7 +337,10 @@ tick:
 #endif
 		fi;
 		if
-		:: state == BACK -> sure = (sure_in[me] == 0); goto reach
+		:: state == BACK -> /* proof_nothing_is_late */
+			sure_in[me] = (sure_in[me] == DOUBT -> UNSURE : sure_in[me]);
+			sure = (sure_in[me] == 0);
+			goto reach
 		:: else
 		fi;
 		/* answer_wish, forward_tick */
@@ -321,7 +357,7 @@ tick:
 append_back:
 	atomic {
 		if
-		:: append_wins(me) -> catch_up(me); state = BACK; wish = 0; line_written(me, A_LINE)
+		:: append_wins(me) -> catch_up(me); state = BACK; wish = 0; doubt_if(back_doubts); line_written(me, A_LINE)
 		:: else
 		fi;
 		goto tick
@@ -350,7 +386,7 @@ reach:
 	}
 	atomic { /* write_rule */
 		if
-		:: append_wins(me) -> catch_up(me); writing = 1; line_written(me, A_LINE)
+		:: append_wins(me) -> catch_up(me); doubt_if(write_doubts); writing = 1; line_written(me, A_LINE)
 		:: else -> goto tick
 		fi
 	}
@@ -417,9 +453,9 @@ reach:
 append_unsure:
 	atomic {
 		if
-		:: append_fact_wins(me) -> catch_up(me); unsure = 1; line_written(me, A_LINE);
+		:: append_wins(me) -> catch_up(me); line_written(me, A_LINE);
 #ifndef OWN_WRITE_IS_SURE
-			sure_in[me] = (sure_in[me] < LATE -> LATE : sure_in[me])
+			doubt()
 #endif
 		:: else -> goto tick
 		fi;
@@ -473,7 +509,7 @@ nap:
 	} unless { dead[me] || hung[me] };
 
 end_over:
-	atomic { disown(me); goal = 0; answered = 0; sure = 0; n = 0; gone[me] = 1 };
+	atomic { disown(me); goal = 0; answered = 0; sure = 0; n = 0; gone[me] = 1; sure_in[me] = 0 };
 end_gone:
 	false
 }
@@ -485,6 +521,8 @@ end_gone:
  * stamp; it is taken before the counter moves, since others count from then on. */
 #ifdef BEAT_REVIVES  /* however old the last one is */
 #define may_beat(c) due[c]
+#elif defined(BEAT_WHILE_HUNG)
+#define may_beat(c) (due[c] && (age[c] < LEASE || hung[c]))
 #else
 #define may_beat(c) (due[c] && age[c] < LEASE)
 #endif
@@ -519,7 +557,7 @@ end_aws:
 		to[i] = 0;
 		/* ROLLED BACK */
 		assert(!(rule && is_over));
-#ifndef ONLY_ROLLED_BACK
+#ifndef ANY_ORDER
 		/* IN ORDER: what lands from an older claim lands while the newer holder waits for it */
 		assert(holder == i % 2 || dead[holder] || sure_in[holder] > 0);
 #endif
@@ -529,6 +567,7 @@ end_aws:
 }
 
 #define moves_on(x) x = (x > 0 -> x - 1 : 0)
+#define waits_on(x) x = (x > 0 && x < DOUBT -> x - 1 : x)
 #define flies_on(i) lands[i] = (lands[i] == NONE -> NONE : lands[i] - 1)
 #define grows(x, most) x = (x < most -> x + 1 : most)
 
@@ -547,7 +586,7 @@ end_clock:
 	:: d_step {
 		quiet ->
 		moves_on(timer[0]); moves_on(timer[1]);
-		moves_on(sure_in[0]); moves_on(sure_in[1]);
+		waits_on(sure_in[0]); waits_on(sure_in[1]);
 		grows(age[0], LEASE); grows(age[1], LEASE);
 		flies_on(0); flies_on(1); flies_on(2); flies_on(3);
 		due[0] = beats_now(0) && !dead[0];
@@ -577,7 +616,7 @@ inline dies(c)
 {
 	deaths--;
 	disown(c);
-	dead[c] = 1; gated[c] = 0; watches[c] = 0; up[c] = 1;
+	sure_in[c] = 0; dead[c] = 1; gated[c] = 0; watches[c] = 0; up[c] = 1;
 	if
 	:: visible = 1
 	:: visible = 0
