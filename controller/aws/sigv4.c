@@ -7,6 +7,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,21 +82,43 @@ static void sha256_hex(const void *p, size_t n, char out[65])
 	hex(md, sizeof md, out);
 }
 
-/* Looking an algorithm up in OpenSSL 3 costs more than the hash of a short text,
- * and every signature takes five: the context is made once and kept. */
-static EVP_MAC_CTX *hmac_context(void)
+static pthread_key_t hmac_key;
+
+static void hmac_end(void *ctx) { EVP_MAC_CTX_free(ctx); }
+
+static void hmac_begin(void)
 {
-	static _Thread_local EVP_MAC_CTX *ctx;
+	if (pthread_key_create(&hmac_key, hmac_end))
+		abort();
+}
+
+static EVP_MAC_CTX *hmac_new(void)
+{
 	OSSL_PARAM digest[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
 				OSSL_PARAM_construct_end() };
-	EVP_MAC *mac;
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
 
-	if (ctx)
-		return ctx;
-	mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
 	EVP_MAC_free(mac);
 	if (!ctx || !EVP_MAC_CTX_set_params(ctx, digest))
+		abort();
+	return ctx;
+}
+
+/* Looking an algorithm up in OpenSSL 3 costs more than the hash of a short text,
+ * and every signature takes five: the context is made once for a thread, and
+ * goes with it. */
+static EVP_MAC_CTX *hmac_context(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	EVP_MAC_CTX *ctx;
+
+	pthread_once(&once, hmac_begin);
+	ctx = pthread_getspecific(hmac_key);
+	if (ctx)
+		return ctx;
+	ctx = hmac_new();
+	if (pthread_setspecific(hmac_key, ctx))
 		abort();
 	return ctx;
 }

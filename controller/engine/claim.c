@@ -153,7 +153,7 @@ static int claim_outwait(struct engine *en, struct err *e)
 		return -1;
 	while (clock_mono(en->clock) - from < ENGINE_LEASE_MS + HTTP_TIMEOUT_MS) {
 		clock_sleep(en->clock, 1000);
-		if (engine_is_urged(en))
+		if (atomic_load(&en->lease.cancel.why) == CANCEL_STOP) /* an order is no reason to leave the run to nobody */
 			return err_set(e, ERR_CANCELLED, "left while %s was waited for", en->run->holder);
 		if (store_beats(en->store, en->run->id, &now, e) || run_catch_up(en->run, en->store, e))
 			return -1;
