@@ -94,7 +94,7 @@ static int place_is_lost(struct store *s, const struct place *at, struct err *e)
 static int batch_fill(struct store *s, const struct place *at, sqlite3_stmt *st, struct batch *b, struct err *e)
 {
 	bool checked = !at->hash[0];
-	int rc;
+	int rc = SQLITE_ROW;
 
 	while (!batch_is_full(b) && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		struct event ev = store_event(st);
