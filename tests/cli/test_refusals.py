@@ -79,7 +79,7 @@ class Usage(Case):
     def test_nothing_there_yet(self):
         for name in ('status', 'watch', 'wait', 'report', 'events', 'promote', 'rollback', 'pause', 'resume', 'retry', 'verify'):
             self.expect(2, self.run_it(name), 'there are no runs in')
-            self.expect(2, self.run_it(name, 'wiki'), 'there is no run "wiki"')
+            self.expect(2, self.run_it(name, 'wiki'), 'there are no runs in')
         self.assertEqual(self.expect(0, self.run_it('list', '-o', 'json')).json(), [])
 
     def test_a_journal_that_is_none(self):
