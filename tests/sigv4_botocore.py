@@ -34,7 +34,7 @@ def build():
     out = os.path.join(ROOT, 'build', 'tools', 'sign')
     os.makedirs(os.path.dirname(out), exist_ok=True)
     src = ['tests/tools/sign.c', 'controller/aws/sigv4.c', 'controller/base/buf.c',
-           'controller/base/json.c']
+           'controller/base/json.c', 'controller/base/text.c']
     subprocess.run([os.environ.get('CC', 'gcc'), '-std=gnu17', '-D_GNU_SOURCE', '-g', '-O1',
                     '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-Icontroller',
                     *src, '-o', out, '-ljansson', '-lcrypto'], cwd=ROOT, check=True)
