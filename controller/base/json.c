@@ -73,7 +73,7 @@ static char *json_escape_odd(char *text)
 {
 	size_t n = strlen(text);
 	autobuf struct buf b = BUF_MAX(SIZE_MAX);
-	autofree char *mine = text;
+	autofree char *mine __attribute__((unused)) = text; /* freed when this ends */
 
 	for (size_t i = 0, len; i < n; i += len ? len : 1) {
 		unsigned code;

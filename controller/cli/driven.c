@@ -30,7 +30,7 @@ json_t *driven_json(const struct run *r, enum driven d)
 	char host[64];
 	long pid;
 
-	if (sscanf(r->holder, "%63s %*s %ld", host, &pid) == 2)
+	if (engine_holder_place(r, host, &pid))
 		json_object_set_new(j, "driver", json_pack("{s:o, s:I}", "host", json_text(host), "pid", (json_int_t)pid));
 	return j;
 }

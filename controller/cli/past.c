@@ -107,7 +107,7 @@ static int ask(struct aws *a, struct asked *k, int groups, int64_t from, int64_t
 
 static void put(const struct asked *k, int group, int64_t time, struct aa_period *at)
 {
-	const struct cw_series *s = &k->s[group * METRICS];
+	const struct cw_series *s = &k->s[(size_t)group * METRICS];
 	const struct cw_series *series[PERIOD_METRICS] = {
 		[PERIOD_REQUESTS] = &s[REQUESTS], [PERIOD_ERRORS] = &s[ERRORS], [PERIOD_CONNECTION_ERRORS] = &s[CONNECTION_ERRORS],
 	};

@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/say_order.h"
+#include "engine/engine.h"
 #include "engine/run.h"
 
 #include <math.h>
@@ -451,7 +452,7 @@ void say_holder(const struct run *r, struct buf *out)
 	char host[64];
 	long pid;
 
-	if (sscanf(r->holder, "%63s %*s %ld", host, &pid) == 2)
+	if (engine_holder_place(r, host, &pid))
 		buf_addf(out, "%s, pid %ld", host, pid);
 	else
 		buf_adds(out, r->holder[0] ? r->holder : "nobody");

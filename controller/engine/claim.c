@@ -5,6 +5,7 @@
 #include "engine/internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,11 +81,60 @@ void engine_own_holder(char *out, size_t size)
 	snprintf(out, size, "%s %s %ld %lld %lld", h.host, h.boot, h.pid, h.start, h.pidns);
 }
 
+/* Takes the next word off *rest; false when there is none, or it is too long. */
+static bool holder_word(const char **rest, char *out, size_t size)
+{
+	size_t n;
+
+	*rest += strspn(*rest, " ");
+	n = strcspn(*rest, " ");
+	if (!n || n >= size)
+		return false;
+	memcpy(out, *rest, n);
+	out[n] = '\0';
+	*rest += n;
+	return true;
+}
+
+static bool holder_number(const char **rest, long long *out)
+{
+	char word[24], *end;
+
+	if (!holder_word(rest, word, sizeof word))
+		return false;
+	errno = 0;
+	*out = strtoll(word, &end, 10);
+	return !errno && !*end;
+}
+
+static bool holder_place(const char **rest, struct holder *h)
+{
+	long long pid;
+
+	*h = (struct holder){ .start = HOLDER_UNSEEN };
+	if (!holder_word(rest, h->host, sizeof h->host) || !holder_word(rest, h->boot, sizeof h->boot) ||
+	    !holder_number(rest, &pid) || pid < 1 || pid > INT_MAX)
+		return false;
+	h->pid = (long)pid;
+	return true;
+}
+
+bool engine_holder_place(const struct run *r, char host[64], long *pid)
+{
+	const char *rest = r->holder;
+	struct holder h;
+
+	if (!holder_place(&rest, &h))
+		return false;
+	snprintf(host, 64, "%s", h.host);
+	*pid = h.pid;
+	return true;
+}
+
 /* One that names no namespace (claims of version 0.0) can be nobody's neighbour. */
 static bool holder_parse(const char *text, struct holder *h)
 {
-	*h = (struct holder){ .start = HOLDER_UNSEEN };
-	return sscanf(text, "%63s %39s %ld %lld %lld", h->host, h->boot, &h->pid, &h->start, &h->pidns) == 5 && h->pid > 0;
+	return holder_place(&text, h) && holder_number(&text, &h->start) && holder_number(&text, &h->pidns) && !*text;
 }
 
 /* Does its pid mean the same process here as there? Two machines may have one

@@ -41,6 +41,7 @@ int engine_claim(struct engine *en, struct err *e);
  * another PID namespace, hidden. One that is alive may hang all the same. */
 enum engine_life { ENGINE_UNSEEN, ENGINE_ALIVE, ENGINE_DEAD };
 enum engine_life engine_holder_life(const struct run *r);
+bool engine_holder_place(const struct run *r, char host[64], long *pid); /* where it runs; false: its claim does not say */
 bool engine_holder_is_dead(const struct run *r); /* surely; what cannot be seen is not */
 
 /* Does what can be done now, without sleeping. wake_at (wall ms): when to call

@@ -54,12 +54,19 @@ static bool lease_is_due(const struct lease *l, int64_t now)
 	return atomic_load(&l->ours) && age >= ENGINE_BEAT_MS && age < ENGINE_LEASE_MS && still < LEASE_STALL_MS;
 }
 
-static int lease_see_urgent(void *urgent, const struct event *ev)
+struct news {
+	const char *holder; /* ours: our own claims are none */
+	int64_t urgent;     /* its line; 0: none */
+};
+
+static int lease_see_urgent(void *ctx, const struct event *ev)
 {
 	autojson json_t *body = json_loads(ev->body, 0, NULL);
+	struct news *n = ctx;
+	bool claim = !strcmp(ev->kind, "claim") && strcmp(json_str(body, "holder", ""), n->holder);
 
-	if (!strcmp(ev->kind, "claim") || (!strcmp(ev->kind, "order") && !strcmp(json_str(body, "order", ""), "rollback")))
-		*(int64_t *)urgent = ev->seq;
+	if (claim || (!strcmp(ev->kind, "order") && !strcmp(json_str(body, "order", ""), "rollback")))
+		n->urgent = ev->seq;
 	return 0;
 }
 
@@ -67,16 +74,17 @@ static int lease_see_urgent(void *urgent, const struct event *ev)
  * Other orders can wait. */
 static void lease_look_for_news(struct lease *l)
 {
-	int64_t last, urgent = 0, from = atomic_load(&l->folded);
+	int64_t last, from = atomic_load(&l->folded);
+	struct news n = { .holder = l->holder };
 	struct err ignored = { 0 };
 
 	if (!atomic_load(&l->listens) || store_last(l->store, l->run, &last, &ignored) || last <= from ||
-	    last == l->looked || store_read(l->store, l->run, from, lease_see_urgent, &urgent, &ignored))
+	    last == l->looked || store_read(l->store, l->run, from, lease_see_urgent, &n, &ignored))
 		return;
 	l->looked = last;
-	if (!urgent)
+	if (!n.urgent)
 		return;
-	atomic_store(&l->news, urgent);
+	atomic_store(&l->news, n.urgent);
 	cancel_raise(&l->cancel, CANCEL_ORDER);
 }
 

@@ -67,7 +67,7 @@ static void three_statements_make_a_schema(void **state)
 	assert_string_equal(schema_column(t, "page_id")->type, "int unsigned");
 	assert_true(schema_column(t, "page_id")->autoinc);
 	assert_string_equal(schema_index(t, "PRIMARY")->columns, "page_id");
-	assert_int_equal(f.statements, 5); /* two to set up the session */
+	assert_int_equal(f.statements, 6); /* three to set up the session */
 	assert_null(strstr(f.said, "page_id")); /* nothing of the tables themselves */
 }
 
