@@ -193,11 +193,14 @@ static int claim_take(struct engine *en, struct err *e)
 	return lease_beat(&en->lease, e);
 }
 
+#define CLAIM_BLIND_MS 300000 /* longest that a locked journal is looked at for signs of life */
+
 /* 0 when the holder stayed silent for the lease, and what it may have sent last
  * has come to an end; else ERR_LOST. */
 static int claim_outwait(struct engine *en, struct err *e)
 {
-	int64_t from = clock_mono(en->clock), had = en->run->claim_seq, first, now;
+	int64_t began = clock_mono(en->clock), from = began, had = en->run->claim_seq, first, now;
+	struct err before = *e;
 
 	if (store_beats(en->store, en->run->id, &first, e))
 		return -1;
@@ -205,8 +208,13 @@ static int claim_outwait(struct engine *en, struct err *e)
 		clock_sleep(en->clock, 1000);
 		if (atomic_load(&en->lease.cancel.why) == CANCEL_STOP) /* an order is no reason to leave the run to nobody */
 			return err_set(e, ERR_CANCELLED, "left while %s was waited for", en->run->holder);
-		if (store_beats(en->store, en->run->id, &now, e) || run_catch_up(en->run, en->store, e))
-			return -1;
+		if (store_beats(en->store, en->run->id, &now, e) || run_catch_up(en->run, en->store, e)) {
+			if (!err_retryable(e) || clock_mono(en->clock) - began > CLAIM_BLIND_MS)
+				return -1;
+			from = clock_mono(en->clock); /* silence that was not seen is none */
+			*e = before;
+			continue;
+		}
 		if (now != first || en->run->claim_seq != had)
 			return err_set(e, ERR_LOST, "run %s is driven by %s, which is alive", en->run->id, en->run->holder);
 	}

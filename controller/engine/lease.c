@@ -128,12 +128,14 @@ void lease_lost(struct lease *l)
 	atomic_store(&l->ours, false);
 }
 
-/* What was raised for lines that are folded now has done its work. */
+/* What was raised for lines that are folded now has done its work. Cleared before
+ * the news are looked at: what the ticker sees just now is raised again. */
 void lease_listen(struct lease *l, int64_t folded, bool listens)
 {
 	atomic_store(&l->folded, folded);
 	atomic_store(&l->listens, listens);
-	if (!listens || atomic_load(&l->news) <= folded)
-		cancel_clear(&l->cancel);
+	cancel_clear(&l->cancel);
+	if (listens && atomic_load(&l->news) > folded)
+		cancel_raise(&l->cancel, CANCEL_ORDER);
 	lease_progress(l);
 }
