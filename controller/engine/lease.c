@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #define LEASE_TICK_MS 1000
-/* Longest that the worker may wait for one thing (a request takes ten seconds, a
- * `call` program ten). One that shows nothing for longer hangs, and somebody
- * else shall drive. */
-#define LEASE_STALL_MS 60000
+/* Longer than the worker may wait for any one thing: a request takes ten seconds,
+ * a `call` program ten, a credential_process sixty. One that shows nothing for
+ * longer hangs, and somebody else shall drive. */
+#define LEASE_STALL_MS 90000
 
 static int64_t lease_now(const struct lease *l) { return clock_mono(l->clock); }
 

@@ -191,7 +191,7 @@ static void a_worker_that_gets_nowhere_gives_no_sign_of_life(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	clock_sleep(sim_clock(r->sim), 70000);
+	clock_sleep(sim_clock(r->sim), 100000);
 	assert_int_equal(store_beats(r->store, r->id, &before, &e), 0);
 	clock_sleep(sim_clock(r->sim), 60000);
 	assert_int_equal(store_beats(r->store, r->id, &after, &e), 0);
