@@ -61,6 +61,16 @@ static bool find_is_on(const struct found *x)
 	return x->run && !run_is_over(x->run);
 }
 
+/* One that cannot be read may be the one that is meant: no order is guessed past it. */
+static size_t find_count_unread(const struct finds *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += !f->at[i].run;
+	return n;
+}
+
 static size_t find_count_on(const struct finds *f)
 {
 	size_t n = 0;
@@ -105,7 +115,7 @@ static void find_list(const struct finds *f, bool on_only)
 	size_t shown = 0;
 
 	for (size_t i = 0; i < f->n && shown < FIND_SHOWN; i++)
-		if (!on_only || find_is_on(&f->at[i]))
+		if (!on_only || !f->at[i].run || find_is_on(&f->at[i]))
 			find_print(&f->at[i]), shown++;
 	if (f->n > shown && shown == FIND_SHOWN)
 		out_error("  ... `cutover list` shows all\n");
@@ -139,13 +149,15 @@ static int find_named(struct finds *f, struct store *s, char **id, struct err *e
 
 static int find_to_order(const struct finds *f, char **id, struct err *e)
 {
-	size_t on = find_count_on(f);
+	size_t on = find_count_on(f), unread = find_count_unread(f);
 
-	if (on == 1) {
+	if (on == 1 && !unread) {
 		*id = xstrdup(find_newest_on(f)->id);
 		return 0;
 	}
-	find_list(f, on > 0);
+	find_list(f, on + unread > 0);
+	if (unread)
+		return err_set(e, ERR_GATE, "%zu of the runs cannot be read, so which one is meant cannot be known: name it", unread);
 	if (on)
 		return err_set(e, ERR_GATE, "%zu runs are not over: name the one you mean", on);
 	return err_set(e, ERR_GATE, "no run is under way: name the one you mean");
