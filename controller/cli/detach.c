@@ -120,7 +120,7 @@ enum detach_life { DETACH_ALIVE, DETACH_SILENT, DETACH_NOBODY };
 /* What only a driver writes, after the newest order: it has been seen. */
 static int detach_see_line(void *answered, const struct event *ev)
 {
-	*(bool *)answered = strcmp(ev->kind, "order") != 0;
+	*(bool *)answered = event_kind_of(ev) != EVENT_ORDER;
 	return 0;
 }
 

@@ -173,8 +173,8 @@ static void compare(struct replay *r, const struct event *ev, const json_t *b)
 static int take_line(void *ctx, const struct event *ev)
 {
 	struct replay *r = ctx;
-	bool history = !strcmp(ev->kind, "history");
-	autojson json_t *b = history || !strcmp(ev->kind, "verdict") ? json_loads(ev->body, 0, NULL) : NULL;
+	bool history = event_kind_of(ev) == EVENT_HISTORY;
+	autojson json_t *b = history || event_kind_of(ev) == EVENT_VERDICT ? json_loads(ev->body, 0, NULL) : NULL;
 
 	if (history)
 		take_history(r, b);

@@ -15,7 +15,7 @@ static int print_event(void *run, const struct event *ev)
 {
 	autobuf struct buf line = BUF_MAX(16384);
 
-	if (strcmp(ev->kind, "verdict") && strcmp(ev->kind, "intend") && say_event(run, ev, &line))
+	if (event_kind_of(ev) != EVENT_VERDICT && event_kind_of(ev) != EVENT_INTEND && say_event(run, ev, &line))
 		printf("    %s\n", line.p);
 	return 0;
 }

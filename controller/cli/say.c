@@ -181,19 +181,19 @@ static void say_proved(const struct event *ev, const json_t *b, struct buf *out)
 
 static void say_why(const struct event *ev, const json_t *b, struct buf *out)
 {
-	static const struct {
-		const char *kind, *text;
-	} names[] = {
-		{ "back", "ROLLING BACK" }, { "promoted", "PROMOTED" }, { "refused", "REFUSED, nothing was touched" },
-		{ "stopped", "STOPPED, nothing was touched" },
-		{ "frozen", "FROZEN, a person is needed" }, { "call", "calling a person" },
-		{ "attempt", "another attempt" }, { "trouble", "trouble" },
+	static const char *const texts[EVENT_KINDS] = {
+		[EVENT_BACK] = "ROLLING BACK",
+		[EVENT_PROMOTED] = "PROMOTED",
+		[EVENT_REFUSED] = "REFUSED, nothing was touched",
+		[EVENT_STOPPED] = "STOPPED, nothing was touched",
+		[EVENT_FROZEN] = "FROZEN, a person is needed",
+		[EVENT_CALL] = "calling a person",
+		[EVENT_ATTEMPT] = "another attempt",
+		[EVENT_TROUBLE] = "trouble",
 	};
-	const char *text = ev->kind, *why = json_str(b, "why", json_str(b, "what", ""));
+	const char *text = texts[event_kind_of(ev)], *why = json_str(b, "why", json_str(b, "what", ""));
 
-	for (size_t i = 0; i < COUNT(names); i++)
-		if (!strcmp(names[i].kind, ev->kind))
-			text = names[i].text;
+	text = text ? text : ev->kind;
 	buf_addf(out, "%s%s%s", text, *why ? ": " : "", why);
 }
 
@@ -206,16 +206,13 @@ static void say_rolled_back(const struct event *ev, const json_t *b, struct buf 
 	buf_addf(out, "ROLLED BACK%s%s%s%s", *traffic ? ", " : "", traffic, *why ? ": " : "", why);
 }
 
-static const struct {
-	const char *kind;
-	say_fn *fn;
-} sayings[] = {
-	{ "start", say_start }, { "claim", say_claim }, { "order", say_order }, { "asks", say_asks }, { "begin", say_begin },
-	{ "done", say_done }, { "failed", say_failed }, { "undone", say_undone }, { "note", say_note },
-	{ "write", say_write }, { "weights", say_weights }, { "unsure", say_unsure }, { "foreign", say_foreign },
-	{ "verdict", say_verdict }, { "history", say_history }, { "proved", say_proved }, { "back", say_why }, { "rolled-back", say_rolled_back },
-	{ "promoted", say_why }, { "refused", say_why }, { "stopped", say_why }, { "frozen", say_why }, { "call", say_why },
-	{ "attempt", say_why }, { "trouble", say_why }, { "clock", say_clock },
+static say_fn *const sayings[EVENT_KINDS] = {
+	[EVENT_START] = say_start, [EVENT_CLAIM] = say_claim, [EVENT_ORDER] = say_order, [EVENT_ASKS] = say_asks, [EVENT_BEGIN] = say_begin,
+	[EVENT_DONE] = say_done, [EVENT_FAILED] = say_failed, [EVENT_UNDONE] = say_undone, [EVENT_NOTE] = say_note,
+	[EVENT_WRITE] = say_write, [EVENT_WEIGHTS] = say_weights, [EVENT_UNSURE] = say_unsure, [EVENT_FOREIGN] = say_foreign,
+	[EVENT_VERDICT] = say_verdict, [EVENT_HISTORY] = say_history, [EVENT_PROVED] = say_proved, [EVENT_BACK] = say_why, [EVENT_ROLLED_BACK] = say_rolled_back,
+	[EVENT_PROMOTED] = say_why, [EVENT_REFUSED] = say_why, [EVENT_STOPPED] = say_why, [EVENT_FROZEN] = say_why, [EVENT_CALL] = say_why,
+	[EVENT_ATTEMPT] = say_why, [EVENT_TROUBLE] = say_why, [EVENT_CLOCK] = say_clock,
 };
 
 static void say_what_became(const struct run *r, const struct event *ev, struct buf *out)
@@ -232,19 +229,17 @@ bool say_event(const struct run *r, const struct event *ev, struct buf *out)
 {
 	autojson json_t *body = json_loads(ev->body, 0, NULL);
 	autobuf struct buf line = BUF_MAX(16384);
+	say_fn *fn = sayings[event_kind_of(ev)];
 	char hms[9];
 
-	for (size_t i = 0; i < COUNT(sayings); i++) {
-		if (strcmp(sayings[i].kind, ev->kind))
-			continue;
-		clock_hms(ev->at, hms);
-		buf_addf(&line, "%s %-11s ", hms, ev->kind);
-		sayings[i].fn(ev, body, &line);
-		say_what_became(r, ev, &line);
-		text_add_line(out, line.p, line.len);
-		return true;
-	}
-	return false;
+	if (!fn)
+		return false;
+	clock_hms(ev->at, hms);
+	buf_addf(&line, "%s %-11s ", hms, ev->kind);
+	fn(ev, body, &line);
+	say_what_became(r, ev, &line);
+	text_add_line(out, line.p, line.len);
+	return true;
 }
 
 char *say_event_json(const struct run *r, const struct event *ev)

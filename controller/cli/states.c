@@ -5,12 +5,12 @@
 
 static void print_text(const struct run_transition *t)
 {
-	printf("%-14s --%-12s--> %-14s %s\n", run_state_name(t->from), t->event, run_state_name(t->to), t->about);
+	printf("%-14s --%-12s--> %-14s %s\n", run_state_name(t->from), event_name(t->event), run_state_name(t->to), t->about);
 }
 
 static void print_dot(const struct run_transition *t)
 {
-	printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", run_state_name(t->from), run_state_name(t->to), t->event);
+	printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", run_state_name(t->from), run_state_name(t->to), event_name(t->event));
 }
 
 static int print_json(void)
@@ -21,7 +21,7 @@ static int print_json(void)
 		const struct run_transition *t = &run_transitions[i];
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "from", run_state_name(t->from), "event",
-						      t->event, "to", run_state_name(t->to), "about", t->about));
+						      event_name(t->event), "to", run_state_name(t->to), "about", t->about));
 	}
 	cli_print_json(list);
 	return CUTOVER_EXIT_OK;

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/facts.h"
+#include "engine/event.h"
 #include "engine/step.h"
 #include "plan/plan.h"
 #include "store/store.h"
@@ -90,7 +91,7 @@ static void add(struct measuring *m, int64_t to)
 static int see(void *ctx, const struct event *ev)
 {
 	struct measuring *m = ctx;
-	autojson json_t *b = strcmp(ev->kind, "note") ? NULL : json_loads(ev->body, 0, NULL);
+	autojson json_t *b = event_kind_of(ev) != EVENT_NOTE ? NULL : json_loads(ev->body, 0, NULL);
 	const char *what = json_str(b, "what", "");
 
 	if (!strcmp(what, "the wiki is read-only") && !m->from)

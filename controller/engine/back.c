@@ -31,7 +31,7 @@ static int held_up(struct engine *en, const char *why, int64_t since, int64_t ca
 	if (age >= limit) {
 		if (engine_call(en, why, e))
 			return -1;
-		return engine_append(en, "frozen", "", json_pack("{s:o}", "why", json_text(why)), e);
+		return engine_append(en, EVENT_FROZEN, "", json_pack("{s:o}", "why", json_text(why)), e);
 	}
 	if (age >= call && !en->called && engine_call(en, why, e))
 		return -1;
@@ -51,7 +51,7 @@ static int fought(struct engine *en, const struct err *why, struct err *e)
 {
 	if (engine_call(en, why->msg, e))
 		return -1;
-	return engine_append(en, "frozen", "", json_pack("{s:o}", "why", json_text(why->msg)), e);
+	return engine_append(en, EVENT_FROZEN, "", json_pack("{s:o}", "why", json_text(why->msg)), e);
 }
 
 /* 1: traffic is on blue as far as AWS says; 0: not yet; -1: error. */
@@ -127,7 +127,7 @@ static int undone(struct engine *en, const struct step *s, const char *left, str
 {
 	json_t *body = left ? json_pack("{s:o}", "left", json_text(left)) : NULL;
 
-	return engine_append(en, "undone", s->id, body, e) ? -1 : 1;
+	return engine_append(en, EVENT_UNDONE, s->id, body, e) ? -1 : 1;
 }
 
 static bool is_late(struct engine *en, const struct step *s)
@@ -209,10 +209,10 @@ int back_tick(struct engine *en, int64_t *wake_at, struct err *e)
 			*e = trouble;
 			return -1;
 		}
-		if (engine_append(en, "trouble", "", json_pack("{s:o}", "what", json_text(trouble.msg)), e))
+		if (engine_append(en, EVENT_TROUBLE, "", json_pack("{s:o}", "what", json_text(trouble.msg)), e))
 			return -1;
 	}
 	run_say_back(en->run, traffic);
-	return engine_append(en, "rolled-back", "", json_pack("{s:s, s:s, s:s}", "why", en->run->why, "by", en->run->by,
+	return engine_append(en, EVENT_ROLLED_BACK, "", json_pack("{s:s, s:s, s:s}", "why", en->run->why, "by", en->run->by,
 							      "traffic", traffic), e);
 }

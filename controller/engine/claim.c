@@ -175,7 +175,7 @@ static int claim_append(struct engine *en, struct err *e)
 
 	if (en->run->holder[0])
 		json_object_set_new(body, "from", json_text(en->run->holder));
-	return engine_append(en, "claim", "", body, e);
+	return engine_append(en, EVENT_CLAIM, "", body, e);
 }
 
 /* A line that came first may be a mere order, and then ours follows it; another

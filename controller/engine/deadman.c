@@ -53,7 +53,7 @@ int deadman_arm(struct engine *en, struct err *e)
 						      .role = d->role, .input = input, .token = token }, e) &&
 	    (e->kind != ERR_UNSURE || !deadman_is_there(en, name, &at)))
 		return err_wrap(e, "arming the dead-man's switch");
-	return engine_append(en, "armed", "", json_pack("{s:I}", "at", (json_int_t)at), e);
+	return engine_append(en, EVENT_ARMED, "", json_pack("{s:I}", "at", (json_int_t)at), e);
 }
 
 int deadman_rearm_if_due(struct engine *en, struct err *e)
@@ -74,5 +74,5 @@ int deadman_disarm(struct engine *en, struct err *e)
 	name_of(en, name);
 	if (schedule_delete(en->aws, en->run->plan->deadman.group, name, e) && e->kind != ERR_GONE)
 		return err_wrap(e, "removing the dead-man's switch");
-	return engine_append(en, "armed", "", json_pack("{s:i}", "at", 0), e);
+	return engine_append(en, EVENT_ARMED, "", json_pack("{s:i}", "at", 0), e);
 }

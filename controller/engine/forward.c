@@ -17,23 +17,23 @@ static bool forward_finds_green(const struct run *r)
  * nothing to take back, and nothing that could be proved; but who orders the way
  * back means the traffic, whoever gave it to green. Behind a one-way door only a
  * person can decide. */
-static const char *forward_end(const struct run *r, bool ordered)
+static enum event_kind forward_end(const struct run *r, bool ordered)
 {
 	if (r->one_way)
-		return "frozen";
+		return EVENT_FROZEN;
 	if (r->touched || (ordered ? forward_finds_green(r) : run_may_carry_green(r)))
-		return "back";
-	return ordered ? "stopped" : "refused";
+		return EVENT_BACK;
+	return ordered ? EVENT_STOPPED : EVENT_REFUSED;
 }
 
 /* by NULL: nobody ordered it. */
-static int forward_over(struct engine *en, const char *kind, const char *why, const char *by, struct err *e)
+static int forward_over(struct engine *en, enum event_kind kind, const char *why, const char *by, struct err *e)
 {
 	json_t *body = json_pack("{s:o}", "why", json_text(why));
 
 	if (by)
 		json_object_set_new(body, "by", json_text(by));
-	if (!strcmp(kind, "frozen") && engine_call(en, why, e)) {
+	if (kind == EVENT_FROZEN && engine_call(en, why, e)) {
 		json_decref(body);
 		return -1;
 	}
@@ -48,15 +48,16 @@ int forward_give_up(struct engine *en, const char *why, struct err *e)
 int forward_ordered_back(struct engine *en, struct err *e)
 {
 	const struct run *r = en->run;
-	const char *kind = forward_end(r, true), *reason = r->wish_why[0] ? r->wish_why : "ordered";
+	enum event_kind kind = forward_end(r, true);
+	const char *reason = r->wish_why[0] ? r->wish_why : "ordered";
 	char seen[120], why[480], by[96];
 
 	run_say_seen(r, seen);
 	snprintf(by, sizeof by, "%s", r->wish_by);
 	snprintf(why, sizeof why, "%s", reason);
-	if (!strcmp(kind, "stopped"))
+	if (kind == EVENT_STOPPED)
 		snprintf(why, sizeof why, "stopped before anything was changed; %s: %s", seen, reason);
-	if (!strcmp(kind, "frozen"))
+	if (kind == EVENT_FROZEN)
 		snprintf(why, sizeof why, "rollback was ordered, but a one-way step has begun: the way back is closed");
 	return forward_over(en, kind, why, by, e);
 }
@@ -66,7 +67,7 @@ static int step_failed(struct engine *en, const struct step *s, const struct err
 	char text[sizeof why->msg + 128];
 	json_t *body = json_pack("{s:s, s:o}", "kind", err_kind_name(why->kind), "error", json_text(why->msg));
 
-	if (engine_append(en, "failed", s->id, body, e))
+	if (engine_append(en, EVENT_FAILED, s->id, body, e))
 		return -1;
 	snprintf(text, sizeof text, "step %s (%s): %s", s->id, s->kind->name, why->msg);
 	return forward_give_up(en, text, e);
@@ -101,7 +102,7 @@ static int still_waiting(struct engine *en, size_t i, const struct step_run *r, 
 
 static int step_done(struct engine *en, const struct step_run *r, struct err *e)
 {
-	return engine_append(en, "done", r->step->id, json_pack("{s:O}", "outputs", r->out), e);
+	return engine_append(en, EVENT_DONE, r->step->id, json_pack("{s:O}", "outputs", r->out), e);
 }
 
 /* Nothing of a step is done while what it rests on is in doubt. */
@@ -143,7 +144,7 @@ static int begin_step(struct engine *en, size_t i, struct err *e)
 	if (en->run->step[i].state != STEP_IS_TODO)
 		return 0;
 	en->held = HOLDS_UNKNOWN;
-	return engine_append(en, "begin", en->run->plan->steps[i].id,
+	return engine_append(en, EVENT_BEGIN, en->run->plan->steps[i].id,
 			     json_pack("{s:i}", "attempt", en->run->attempt), e);
 }
 
@@ -174,7 +175,7 @@ int forward_tick(struct engine *en, int64_t *wake_at, struct err *e)
 		size_t i = run_current_index(en->run);
 
 		if (i == en->run->plan->nsteps)
-			return deadman_disarm(en, e) ? -1 : engine_append(en, "promoted", "", NULL, e);
+			return deadman_disarm(en, e) ? -1 : engine_append(en, EVENT_PROMOTED, "", NULL, e);
 		if (holds_here(en, i))
 			return 0;
 		rc = begin_step(en, i, e) ? -1 : advance_step(en, i, wake_at, e);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "engine/engine.h"
+#include "engine/event.h"
 #include "judge/sequential.h"
 
 #include <stdatomic.h>
@@ -98,11 +99,11 @@ struct engine {
 
 /* journal.c: one line, of whoever writes it. ERR_MOVED when seq is not the next. */
 int journal_append(struct store *s, int64_t at, const char *run, int64_t seq, const char *actor,
-		   const char *kind, const char *step, const json_t *body, struct err *e);
+		   enum event_kind kind, const char *step, const json_t *body, struct err *e);
 /* Appends one line and folds it; takes body (NULL: {}). ERR_MOVED: somebody
  * else wrote first; the tick ends and the next one sees what. On the way back,
  * where orders change nothing, the line follows them. */
-int engine_append(struct engine *en, const char *kind, const char *step, json_t *body, struct err *e);
+int engine_append(struct engine *en, enum event_kind kind, const char *step, json_t *body, struct err *e);
 int64_t engine_now(struct engine *en);
 int engine_resolve(struct engine *en, struct err *e);
 /* A person is needed: a line in the journal, and the plan's `call` program. */

@@ -26,12 +26,12 @@ int engine_still_ours(struct engine *en, struct err *e)
 }
 
 int journal_append(struct store *s, int64_t at, const char *run, int64_t seq, const char *actor,
-		   const char *kind, const char *step, const json_t *body, struct err *e)
+		   enum event_kind kind, const char *step, const json_t *body, struct err *e)
 {
 	autofree char *text = json_flat(body);
 	char who[96];
 	struct event ev = { .seq = seq, .at = at, .run = (char *)run, .actor = who,
-			    .kind = (char *)kind, .step = (char *)step, .body = text };
+			    .kind = (char *)event_name(kind), .step = (char *)step, .body = text };
 
 	text_line(who, sizeof who, actor);
 	return store_append(s, &ev, e);
@@ -45,7 +45,7 @@ static bool journal_may_follow(struct engine *en, struct err *e)
 	       en->run->state == RUN_BACK && engine_holds(en);
 }
 
-int engine_append(struct engine *en, const char *kind, const char *step, json_t *body, struct err *e)
+int engine_append(struct engine *en, enum event_kind kind, const char *step, json_t *body, struct err *e)
 {
 	autojson json_t *mine = body ? body : json_object();
 	struct err before = *e;
@@ -101,7 +101,7 @@ int engine_call_for(struct engine *en, const char *why, int64_t asks, struct err
 	en->called = true;
 	if (asks)
 		json_object_set_new(body, "asks", json_integer(asks));
-	if (engine_append(en, "call", "", body, e))
+	if (engine_append(en, EVENT_CALL, "", body, e))
 		return -1;
 	engine_call_program(en, why);
 	return 0;

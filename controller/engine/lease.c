@@ -63,9 +63,9 @@ static int lease_see_urgent(void *ctx, const struct event *ev)
 {
 	autojson json_t *body = json_loads(ev->body, 0, NULL);
 	struct news *n = ctx;
-	bool claim = !strcmp(ev->kind, "claim") && strcmp(json_str(body, "holder", ""), n->holder);
+	bool claim = event_kind_of(ev) == EVENT_CLAIM && strcmp(json_str(body, "holder", ""), n->holder);
 
-	if (claim || (!strcmp(ev->kind, "order") && !strcmp(json_str(body, "order", ""), "rollback")))
+	if (claim || (event_kind_of(ev) == EVENT_ORDER && order_by_name(json_str(body, "order", "")) == ORDER_ROLLBACK))
 		n->urgent = ev->seq;
 	return 0;
 }

@@ -98,8 +98,8 @@ static void recall_look(struct mind *m, const struct plan *p, const json_t *look
 static int recall_line(void *ctx, const struct event *ev)
 {
 	struct recall *r = ctx;
-	bool history = !strcmp(ev->kind, "history");
-	autojson json_t *b = history || !strcmp(ev->kind, "verdict") ? json_loads(ev->body, 0, NULL) : NULL;
+	bool history = event_kind_of(ev) == EVENT_HISTORY;
+	autojson json_t *b = history || event_kind_of(ev) == EVENT_VERDICT ? json_loads(ev->body, 0, NULL) : NULL;
 
 	r->mind->read = ev->seq;
 	if (history)
@@ -153,7 +153,7 @@ static int read_past(struct engine *en, struct mind *m, int64_t origin, struct e
 		return 0;
 	}
 	m->has_past = true;
-	return engine_append(en, "history", "", history_json(&m->past, until, w->period_ms), e);
+	return engine_append(en, EVENT_HISTORY, "", history_json(&m->past, until, w->period_ms), e);
 }
 
 /* --- at a look --------------------------------------------------------------------------------------- */

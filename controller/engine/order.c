@@ -30,7 +30,7 @@ int engine_start(struct store *s, const struct plan *p, struct clock *clock, con
 		return err_set(e, ERR_INPUT, "the plan is not valid UTF-8");
 	if (!id[0])
 		order_new_id(p->name, clock_wall(clock), id);
-	return journal_append(s, clock_wall(clock), id, 1, actor, "start", "", body, e);
+	return journal_append(s, clock_wall(clock), id, 1, actor, EVENT_START, "", body, e);
 }
 
 static json_t *order_body(const struct engine_order *o, const char *id, struct err *e)
@@ -73,7 +73,7 @@ int engine_order(struct store *s, const char *run, struct clock *clock, const st
 	do {
 		if (store_last(s, run, &last, e))
 			return -1;
-		rc = journal_append(s, clock_wall(clock), run, last + 1, o->actor, "order", "", body, e);
+		rc = journal_append(s, clock_wall(clock), run, last + 1, o->actor, EVENT_ORDER, "", body, e);
 	} while (rc && e->kind == ERR_MOVED);
 	if (line)
 		*line = last + 1;

@@ -13,7 +13,7 @@ static enum step_verdict proved(struct engine *en, const struct drained *d, int 
 				 d->busy ? "CloudWatch: blue was asked and green was not" :
 				 "CloudWatch: nobody asked either colour");
 
-	return engine_append(en, "proved", "", body, e) ? STEP_FAIL : STEP_DONE;
+	return engine_append(en, EVENT_PROVED, "", body, e) ? STEP_FAIL : STEP_DONE;
 }
 
 /* By our own monotonic clock, from when this process first knew of the doubt:

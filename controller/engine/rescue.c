@@ -91,7 +91,7 @@ static void rescue_leave_word(struct engine *en, const char *why)
 	int64_t last;
 
 	if (!store_last(en->store, en->run->id, &last, &ignored) && last)
-		journal_append(en->store, engine_now(en), en->run->id, last + 1, en->actor, "call", "", body, &ignored);
+		journal_append(en->store, engine_now(en), en->run->id, last + 1, en->actor, EVENT_CALL, "", body, &ignored);
 }
 
 /* Traffic first: a `call` program may take its time. */

@@ -12,17 +12,17 @@
 #include <string.h>
 
 const struct run_transition run_transitions[] = {
-	{ RUN_FORWARD, "back", RUN_BACK, "green is worse, a step failed, or somebody ordered it" },
-	{ RUN_FORWARD, "promoted", RUN_PROMOTED, "all steps are done" },
-	{ RUN_FORWARD, "refused", RUN_REFUSED, "a safety check said no before anything was touched" },
-	{ RUN_FORWARD, "stopped", RUN_REFUSED, "somebody ordered it back before anything was touched" },
-	{ RUN_FORWARD, "frozen", RUN_FROZEN, "the way back is closed: a person is needed" },
-	{ RUN_BACK, "rolled-back", RUN_ROLLED_BACK, "traffic is proved on blue, or green never had any" },
-	{ RUN_BACK, "frozen", RUN_FROZEN, "traffic cannot be put or proved on blue: a person is needed" },
-	{ RUN_PROMOTED, "back", RUN_BACK, "somebody ordered it while blue is still there" },
-	{ RUN_FROZEN, "back", RUN_BACK, "a person ordered it" },
-	{ RUN_ROLLED_BACK, "attempt", RUN_FORWARD, "a person ordered another try" },
-	{ RUN_REFUSED, "attempt", RUN_FORWARD, "a person ordered another try" },
+	{ RUN_FORWARD, EVENT_BACK, RUN_BACK, "green is worse, a step failed, or somebody ordered it" },
+	{ RUN_FORWARD, EVENT_PROMOTED, RUN_PROMOTED, "all steps are done" },
+	{ RUN_FORWARD, EVENT_REFUSED, RUN_REFUSED, "a safety check said no before anything was touched" },
+	{ RUN_FORWARD, EVENT_STOPPED, RUN_REFUSED, "somebody ordered it back before anything was touched" },
+	{ RUN_FORWARD, EVENT_FROZEN, RUN_FROZEN, "the way back is closed: a person is needed" },
+	{ RUN_BACK, EVENT_ROLLED_BACK, RUN_ROLLED_BACK, "traffic is proved on blue, or green never had any" },
+	{ RUN_BACK, EVENT_FROZEN, RUN_FROZEN, "traffic cannot be put or proved on blue: a person is needed" },
+	{ RUN_PROMOTED, EVENT_BACK, RUN_BACK, "somebody ordered it while blue is still there" },
+	{ RUN_FROZEN, EVENT_BACK, RUN_BACK, "a person ordered it" },
+	{ RUN_ROLLED_BACK, EVENT_ATTEMPT, RUN_FORWARD, "a person ordered another try" },
+	{ RUN_REFUSED, EVENT_ATTEMPT, RUN_FORWARD, "a person ordered another try" },
 };
 const size_t run_ntransitions = COUNT(run_transitions);
 
@@ -59,22 +59,34 @@ static unsigned flags_of(const struct run *r, const struct run_step *s)
 
 typedef int fold_fn(struct run *r, const struct event *ev, const json_t *body, struct err *e);
 
+static const struct run_transition *transition_of(enum run_state s, enum event_kind k)
+{
+	for (size_t i = 0; i < run_ntransitions; i++)
+		if (run_transitions[i].from == s && run_transitions[i].event == k)
+			return &run_transitions[i];
+	return NULL;
+}
+
+enum run_state run_state_after(enum run_state s, enum event_kind k)
+{
+	const struct run_transition *t = transition_of(s, k);
+
+	return t ? t->to : s;
+}
+
 static int transit(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
-	for (size_t i = 0; i < run_ntransitions; i++) {
-		const struct run_transition *t = &run_transitions[i];
+	const struct run_transition *t = transition_of(r->state, event_kind_of(ev));
 
-		if (t->from != r->state || strcmp(t->event, ev->kind))
-			continue;
-		r->state = t->to;
-		r->state_since = ev->at;
-		copy(r->why, sizeof r->why, json_str(body, "why", ""));
-		copy(r->by, sizeof r->by, json_str(body, "by", ev->actor));
-		orders_settle(r, ev);
-		return 0;
-	}
-	return err_set(e, ERR_BUG, "line %lld of the journal says \"%s\" while the run is %s",
-		       (long long)ev->seq, ev->kind, run_state_name(r->state));
+	if (!t)
+		return err_set(e, ERR_BUG, "line %lld of the journal says \"%s\" while the run is %s",
+			       (long long)ev->seq, ev->kind, run_state_name(r->state));
+	r->state = t->to;
+	r->state_since = ev->at;
+	copy(r->why, sizeof r->why, json_str(body, "why", ""));
+	copy(r->by, sizeof r->by, json_str(body, "by", ev->actor));
+	orders_settle(r, ev);
+	return 0;
 }
 
 static int fold_nothing(struct run *r, const struct event *ev, const json_t *body, struct err *e)
@@ -389,34 +401,38 @@ static int fold_stopped(struct run *r, const struct event *ev, const json_t *bod
 }
 
 static const struct fold {
-	const char *kind;
 	bool of_step;
 	fold_fn *fn;
-} folds[] = {
-	{ "claim", false, fold_claim },     { "order", false, fold_order },
-	{ "begin", true, fold_begin },      { "intend", true, fold_intend },
-	{ "done", true, fold_done },        { "failed", true, fold_nothing },
-	{ "undone", true, fold_undone },    { "note", false, fold_note },
-	{ "baseline", false, fold_baseline }, { "write", false, fold_write },
-	{ "unsure", false, fold_unsure },   { "weights", false, fold_weights },
-	{ "foreign", false, fold_foreign }, { "verdict", false, fold_verdict },
-	{ "armed", false, fold_armed },     { "history", false, fold_nothing },
-	{ "proved", false, fold_proved },   { "call", false, fold_call },
-	{ "back", false, fold_back },       { "promoted", false, transit },
-	{ "refused", false, transit },      { "stopped", false, fold_stopped },
-	{ "frozen", false, transit },
-	{ "rolled-back", false, transit },  { "attempt", false, fold_attempt },
-	{ "trouble", false, fold_trouble }, { "clock", false, fold_clock },
-	{ "asks", true, fold_asks },
+} folds[EVENT_KINDS] = {
+	[EVENT_CLAIM] = { false, fold_claim },
+	[EVENT_ORDER] = { false, fold_order },
+	[EVENT_BEGIN] = { true, fold_begin },
+	[EVENT_INTEND] = { true, fold_intend },
+	[EVENT_DONE] = { true, fold_done },
+	[EVENT_FAILED] = { true, fold_nothing },
+	[EVENT_UNDONE] = { true, fold_undone },
+	[EVENT_NOTE] = { false, fold_note },
+	[EVENT_BASELINE] = { false, fold_baseline },
+	[EVENT_WRITE] = { false, fold_write },
+	[EVENT_UNSURE] = { false, fold_unsure },
+	[EVENT_WEIGHTS] = { false, fold_weights },
+	[EVENT_FOREIGN] = { false, fold_foreign },
+	[EVENT_VERDICT] = { false, fold_verdict },
+	[EVENT_ARMED] = { false, fold_armed },
+	[EVENT_HISTORY] = { false, fold_nothing },
+	[EVENT_PROVED] = { false, fold_proved },
+	[EVENT_CALL] = { false, fold_call },
+	[EVENT_BACK] = { false, fold_back },
+	[EVENT_PROMOTED] = { false, transit },
+	[EVENT_REFUSED] = { false, transit },
+	[EVENT_STOPPED] = { false, fold_stopped },
+	[EVENT_FROZEN] = { false, transit },
+	[EVENT_ROLLED_BACK] = { false, transit },
+	[EVENT_ATTEMPT] = { false, fold_attempt },
+	[EVENT_TROUBLE] = { false, fold_trouble },
+	[EVENT_CLOCK] = { false, fold_clock },
+	[EVENT_ASKS] = { true, fold_asks },
 };
-
-static const struct fold *fold_find(const char *kind)
-{
-	for (size_t i = 0; i < COUNT(folds); i++)
-		if (!strcmp(folds[i].kind, kind))
-			return &folds[i];
-	return NULL;
-}
 
 /* --- loading ------------------------------------------------------------------ */
 
@@ -450,11 +466,11 @@ static int fold_start(struct loading *l, const struct event *ev, const json_t *b
 
 static int fold_body(struct loading *l, const struct event *ev, const json_t *body)
 {
-	const struct fold *f = fold_find(ev->kind);
+	const struct fold *f = &folds[event_kind_of(ev)];
 
-	if (ev->seq == 1 && !strcmp(ev->kind, "start"))
+	if (ev->seq == 1 && event_kind_of(ev) == EVENT_START)
 		return fold_start(l, ev, body);
-	if (!f || !l->run->plan)
+	if (!f->fn || !l->run->plan)
 		return err_set(l->e, ERR_BUG, "line %lld of the journal is a \"%s\", which this program does not know",
 			       (long long)ev->seq, ev->kind);
 	if (f->of_step && !plan_step(l->run->plan, ev->step))
@@ -477,7 +493,7 @@ static int fold_event(void *ctx, const struct event *ev)
 	if (l->run->copy)
 		copy_keep(l->run->copy, ev);
 	l->run->seq = ev->seq;
-	if (strcmp(ev->kind, "order"))
+	if (event_kind_of(ev) != EVENT_ORDER)
 		l->run->driver_seq = ev->seq;
 	copy(l->run->hash, sizeof l->run->hash, ev->hash);
 	l->run->changed = ev->at;

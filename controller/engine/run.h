@@ -3,6 +3,7 @@
 #ifndef CUTOVER_ENGINE_RUN_H
 #define CUTOVER_ENGINE_RUN_H
 
+#include "engine/event.h"
 #include "engine/orders.h"
 #include "engine/step.h"
 #include "plan/plan.h"
@@ -114,9 +115,10 @@ void run_expect_echo(struct run_traffic *t, int blue, int green);
 int run_exit_code(const struct run *r);                 /* design: 0, 3, 4, 5, 7 */
 
 /* The state machine as data: which event may lead from where to where. */
-struct run_transition { enum run_state from; const char *event; enum run_state to; const char *about; };
+struct run_transition { enum run_state from; enum event_kind event; enum run_state to; const char *about; };
 extern const struct run_transition run_transitions[];
 extern const size_t run_ntransitions;
+enum run_state run_state_after(enum run_state s, enum event_kind k); /* the same where no row leads on */
 
 /* Where the run's group weights are resolved; "" while green is made by a step not done. */
 int run_groups(const struct run *r, char **blue, char **green, struct err *e);

@@ -24,7 +24,7 @@ int step_intend(struct step_run *r, json_t *memo, struct err *e)
 		json_decref(memo);
 		return -1;
 	}
-	if (engine_append(r->engine, "intend", r->step->id, json_pack("{s:o}", "memo", memo), e))
+	if (engine_append(r->engine, EVENT_INTEND, r->step->id, json_pack("{s:o}", "memo", memo), e))
 		return -1;
 	r->memo = r->engine->run->step[r->step - r->plan->steps].memo;
 	return 0;
@@ -38,7 +38,7 @@ int step_note(struct step_run *r, const char *what, json_t *detail, struct err *
 	if (detail)
 		json_object_update(body, detail);
 	json_decref(detail);
-	return engine_append(r->engine, "note", r->step->id, body, e);
+	return engine_append(r->engine, EVENT_NOTE, r->step->id, body, e);
 }
 
 int step_call(struct step_run *r, const char *why, struct err *e)
@@ -141,7 +141,7 @@ int step_ask(struct step_run *r, const struct step_question *q, struct err *e)
 {
 	const struct run_question *asked = &service_step(r)->ask;
 
-	if (!asked->seq && engine_append(r->engine, "asks", r->step->id, json_pack("{s:o, s:I, s:s}", "question",
+	if (!asked->seq && engine_append(r->engine, EVENT_ASKS, r->step->id, json_pack("{s:o, s:I, s:s}", "question",
 					 json_text(q->text), "until", (json_int_t)q->until, "default", q->otherwise), e))
 		return -1;
 	return asked->call || !json_array_size(r->plan->call) ? 0 : service_call(r, q, e);
@@ -166,32 +166,30 @@ int64_t step_bake_skipped(const struct step_run *r, char *who, size_t size)
 /* --- other runs on the same rule ------------------------------------------------- */
 
 struct ending {
-	char kind[16];
+	enum run_state state; /* as the state machine has it, line by line */
 	bool readable, same_rule;
 	const char *rule;
 };
 
 static int see_ending(void *ctx, const struct event *ev)
 {
-	static const char *const ends[] = { "promoted", "refused", "frozen", "rolled-back", "back", "attempt" };
+	enum event_kind kind = event_kind_of(ev);
 	struct ending *x = ctx;
 
 	if (ev->seq == 1) {
 		autojson json_t *body = json_loads(ev->body, 0, NULL);
 		const char *rule = json_str(body, "rule", NULL);
 
-		x->readable = rule && !strcmp(ev->kind, "start");
+		x->readable = rule && kind == EVENT_START;
 		x->same_rule = x->readable && !strcmp(rule, x->rule);
 	}
-	for (size_t i = 0; i < COUNT(ends); i++)
-		if (!strcmp(ev->kind, ends[i]))
-			snprintf(x->kind, sizeof x->kind, "%s", ev->kind);
+	x->state = run_state_after(x->state, kind);
 	return !x->same_rule;
 }
 
 static bool is_under_way(const struct ending *x)
 {
-	return x->same_rule && (!x->kind[0] || !strcmp(x->kind, "back") || !strcmp(x->kind, "attempt"));
+	return x->same_rule && (x->state == RUN_FORWARD || x->state == RUN_BACK);
 }
 
 struct rivals {

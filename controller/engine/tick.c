@@ -17,13 +17,13 @@ static int answer_wish(struct engine *en, struct err *e)
 	if (!r->wish)
 		return 0;
 	if (!retry && r->one_way && r->state != RUN_FORWARD)
-		return engine_append(en, "trouble", "", json_pack("{s:s, s:s}", "why", "rollback was ordered, but a one-way step has begun: the way back is closed",
+		return engine_append(en, EVENT_TROUBLE, "", json_pack("{s:s, s:s}", "why", "rollback was ordered, but a one-way step has begun: the way back is closed",
 								  "by", r->wish_by), e);
 	en->called = false;
 	if (r->state == RUN_FORWARD)
 		return forward_ordered_back(en, e);
 	body = json_pack("{s:o, s:s}", "why", json_text(r->wish_why[0] ? r->wish_why : "ordered"), "by", r->wish_by);
-	return engine_append(en, retry ? "attempt" : "back", "", body, e);
+	return engine_append(en, retry ? EVENT_ATTEMPT : EVENT_BACK, "", body, e);
 }
 
 static int tick_by_state(struct engine *en, int64_t *wake_at, struct err *e)
@@ -64,7 +64,7 @@ static int note_skew(struct engine *en, struct err *e)
 		return 0;
 	en->skew = skew;
 	watch_shift(&en->watch, by);
-	return engine_append(en, "clock", "", json_pack("{s:I}", "by_ms", (json_int_t)by), e);
+	return engine_append(en, EVENT_CLOCK, "", json_pack("{s:I}", "by_ms", (json_int_t)by), e);
 }
 
 int engine_tick(struct engine *en, int64_t *wake_at, struct err *e)

@@ -63,7 +63,7 @@ static int keep_baseline(struct engine *en, const struct elb_rule *rule, struct 
 	for (size_t i = 0; i < rule->ngroups; i++)
 		json_array_append_new(groups, json_pack("{s:s, s:i}", "arn", rule->group[i].arn,
 							"weight", rule->group[i].weight));
-	return engine_append(en, "baseline", "", json_pack("{s:o}", "groups", groups), e);
+	return engine_append(en, EVENT_BASELINE, "", json_pack("{s:o}", "groups", groups), e);
 }
 
 static bool is_echo(const struct run_traffic *t, const struct weights *w)
@@ -142,7 +142,7 @@ int traffic_check(struct engine *en, const struct weights *w, enum traffic_owner
 	body = weights_json(w);
 	json_object_set_new(body, "left_blue", json_integer(t->left_blue));
 	json_object_set_new(body, "left_green", json_integer(t->left_green));
-	return engine_append(en, "foreign", "", body, e);
+	return engine_append(en, EVENT_FOREIGN, "", body, e);
 }
 
 static int write_rule(struct engine *en, const struct elb_rule *rule, const struct elb_weight *g, size_t n,
@@ -150,11 +150,11 @@ static int write_rule(struct engine *en, const struct elb_rule *rule, const stru
 {
 	struct err lost = { 0 };
 
-	if (keep_baseline(en, rule, e) || engine_append(en, "write", "", weights_json(to), e))
+	if (keep_baseline(en, rule, e) || engine_append(en, EVENT_WRITE, "", weights_json(to), e))
 		return -1;
 	if (!elb_rule_set(en->aws, rule, g, n, e))
 		return 0;
-	if (e->kind == ERR_UNSURE && engine_append(en, "unsure", "", NULL, &lost)) {
+	if (e->kind == ERR_UNSURE && engine_append(en, EVENT_UNSURE, "", NULL, &lost)) {
 		*e = lost;
 		return -1;
 	}
@@ -182,7 +182,7 @@ static enum step_verdict settle(struct engine *en, const struct weights *w, stru
 
 	if (t->known && !t->writing && same(w, t->left_blue, t->left_green))
 		return STEP_DONE;
-	return engine_append(en, "weights", "", weights_json(w), e) ? STEP_FAIL : STEP_DONE;
+	return engine_append(en, EVENT_WEIGHTS, "", weights_json(w), e) ? STEP_FAIL : STEP_DONE;
 }
 
 /* As blue's weight in a goal: whatever it has, as long as it has any. */

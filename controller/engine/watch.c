@@ -128,7 +128,7 @@ static int record(struct engine *en, const struct verdict *v, const json_t *aske
 	struct watch *w = &en->watch;
 	bool news = is_news(w, v, asked);
 
-	if (news && engine_append(en, "verdict", "", verdict_json(en, v, asked), e)) {
+	if (news && engine_append(en, EVENT_VERDICT, "", verdict_json(en, v, asked), e)) {
 		mind_written(en, false);
 		return -1;
 	}

@@ -69,7 +69,7 @@ static int follow(void *ctx, const struct event *ev)
 	enum run_state *s = ctx;
 
 	for (size_t i = 0; i < run_ntransitions; i++)
-		if (run_transitions[i].from == *s && !strcmp(run_transitions[i].event, ev->kind)) {
+		if (run_transitions[i].from == *s && run_transitions[i].event == event_kind_of(ev)) {
 			reached[i] = true;
 			*s = run_transitions[i].to;
 			break;

@@ -26,9 +26,9 @@ static struct rig *stuck(void)
 	assert_int_equal(rig_open_process(r, &e), 0);
 	assert_int_equal(engine_claim(r->en, &e), 0);
 	sim_set_weights(r->sim, 750, 250);
-	assert_int_equal(engine_append(r->en, "write", "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
-	assert_int_equal(engine_append(r->en, "weights", "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
-	assert_int_equal(engine_append(r->en, "back", "", json_pack("{s:s}", "why", "test"), &e), 0);
+	assert_int_equal(engine_append(r->en, EVENT_WRITE, "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
+	assert_int_equal(engine_append(r->en, EVENT_WEIGHTS, "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
+	assert_int_equal(engine_append(r->en, EVENT_BACK, "", json_pack("{s:s}", "why", "test"), &e), 0);
 	r->ask = refuse_all;
 	my.on = true;
 	return r;

@@ -209,7 +209,7 @@ static void a_write_that_a_dead_holder_announced_may_still_arrive(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(engine_append(r->en, "write", "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
+	assert_int_equal(engine_append(r->en, EVENT_WRITE, "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
 	assert_int_equal(engine_run(r->en)->traffic.unsure, 0);
 	assert_int_equal(rig_open_process(r, &e), 0); /* the first is gone: this is another holder */
 	sim_hold_tickers(r->sim, true);
@@ -226,8 +226,8 @@ static void a_write_whose_end_was_not_read_before_the_order_may_still_arrive(voi
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(engine_append(r->en, "write", "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
-	assert_int_equal(engine_append(r->en, "back", "", json_pack("{s:s}", "why", "ordered"), &e), 0);
+	assert_int_equal(engine_append(r->en, EVENT_WRITE, "", json_pack("{s:i, s:i}", "blue", 750, "green", 250), &e), 0);
+	assert_int_equal(engine_append(r->en, EVENT_BACK, "", json_pack("{s:s}", "why", "ordered"), &e), 0);
 	assert_false(proof_nothing_is_late(r->en));
 	life_over(r);
 }

@@ -1058,7 +1058,7 @@ static void the_page_of_the_engine_names_every_transition(void **state)
 	(void)state;
 	assert_int_equal(file_read("controller/engine/README.md", 1 << 20, &page, &n, &e), 0);
 	for (size_t i = 0; i < run_ntransitions; i++) {
-		autofree char *word = xasprintf("`%s`", run_transitions[i].event);
+		autofree char *word = xasprintf("`%s`", event_name(run_transitions[i].event));
 
 		if (!strstr(page, word))
 			fail_msg("%s is not in engine/README.md", word);

@@ -971,7 +971,7 @@ static void every_transition_in_the_table_is_reached(void **state)
 	a_frozen_run_is_rolled_back_when_a_person_orders_it(state);
 	for (size_t i = 0; i < run_ntransitions; i++)
 		if (!transition_reached(i))
-			fail_msg("nobody went from %s by \"%s\"", run_state_name(run_transitions[i].from), run_transitions[i].event);
+			fail_msg("nobody went from %s by \"%s\"", run_state_name(run_transitions[i].from), event_name(run_transitions[i].event));
 }
 
 int main(void)

@@ -69,6 +69,29 @@ static void a_run_behind_hundreds_of_others_is_a_rival(void **state)
 	assert_string_equal(out, "a-first");
 }
 
+/* A run that was stopped before anything was changed kept every later one off its rule. */
+static void whatever_ends_a_run_ends_its_rivalry(void **state)
+{
+	struct err e = { 0 };
+	char id[32], out[96];
+	int ends = 0;
+
+	(void)state;
+	for (size_t i = 0; i < run_ntransitions; i++) {
+		const struct run_transition *t = &run_transitions[i];
+
+		if (t->from != RUN_FORWARD || t->to == RUN_BACK)
+			continue;
+		snprintf(id, sizeof id, "run-%d", ends++);
+		line(id, 1, "start", "{\"rule\":\"ours\"}");
+		line(id, 2, event_name(t->event), "{}");
+		assert_int_equal(rivals(out, &e), 0);
+		if (*out)
+			fail_msg("after \"%s\" run %s counts as under way", event_name(t->event), out);
+	}
+	assert_true(ends >= 4);
+}
+
 static void a_run_that_cannot_be_read_is_an_error(void **state)
 {
 	struct err e = { 0 };
@@ -84,7 +107,8 @@ static void a_run_that_cannot_be_read_is_an_error(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(a_run_behind_hundreds_of_others_is_a_rival), T(a_run_that_cannot_be_read_is_an_error) };
+	const struct CMUnitTest tests[] = { T(a_run_behind_hundreds_of_others_is_a_rival), T(whatever_ends_a_run_ends_its_rivalry),
+					    T(a_run_that_cannot_be_read_is_an_error) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
