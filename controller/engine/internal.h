@@ -84,6 +84,7 @@ struct engine {
 	bool simulated;
 	char called_for[32];   /* the rule a person was called for while it lasts */
 	int64_t called_foreign; /* and the foreign change */
+	bool timed;            /* AWS was asked for the time, if there was reason to */
 	int64_t skew;          /* of the clock, as the journal has it */
 	bool settled;          /* of this tick of the way back: nothing was late when it began */
 	int64_t late_seq, late_from; /* the doubt about a write that is waited out; mono ms since when */

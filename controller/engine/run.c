@@ -119,6 +119,10 @@ static int fold_claim(struct run *r, const struct event *ev, const json_t *body,
 {
 	if (fold_check_format(ev, body, e))
 		return -1;
+	if (strcmp(r->holder, json_str(body, "holder", ""))) {
+		r->clock_from = r->holder[0] ? ev->at : r->started;
+		r->clock_apart = ev->at - r->changed;
+	}
 	copy(r->holder, sizeof r->holder, json_str(body, "holder", ""));
 	r->claim_seq = ev->seq;
 	if (r->traffic.writing) /* of a holder whose answer nobody reads any more: it may be on its way */
@@ -126,32 +130,41 @@ static int fold_claim(struct run *r, const struct event *ev, const json_t *body,
 	return 0;
 }
 
-static void shift(int64_t *at, int64_t by)
+struct shift {
+	int64_t from, to, by; /* wall ms, of the clock that was wrong */
+};
+
+static bool shift_time(const struct shift *s, int64_t *at)
 {
-	if (*at)
-		*at += by;
+	bool meant = *at && *at >= s->from && *at <= s->to;
+
+	if (meant)
+		*at += s->by;
+	return meant;
 }
 
-/* The driver's clock was put right by AWS's: what was timed by the old one is
- * as long ago as it was. */
+/* The driver's clock was put right by AWS's: what it has timed since it took the
+ * run is as long ago as it was. What another driver has timed is on another clock. */
 static int fold_clock(struct run *r, const struct event *ev, const json_t *body, struct err *e)
 {
 	struct run_traffic *t = &r->traffic;
 	int64_t by = json_num(body, "by_ms", 0);
+	const struct shift s = { r->clock_from, ev->at - by, by };
 	int64_t *const times[] = { &r->started, &r->state_since, &r->blind_since, &r->proved, &t->since, &t->raised,
 				   &t->unsure, &t->foreign };
 
-	(void)ev, (void)e;
+	(void)e;
 	for (size_t i = 0; i < COUNT(times); i++)
-		shift(times[i], by);
+		shift_time(&s, times[i]);
 	for (size_t i = 0; i < t->raises; i++)
-		shift(&t->raise[i], by);
+		shift_time(&s, &t->raise[i]);
 	for (size_t i = 0; i < r->plan->nsteps; i++) {
-		shift(&r->step[i].since, by);
-		shift(&r->step[i].ended, by);
-		shift(&r->step[i].ask.at, by);
-		shift(&r->step[i].ask.until, by);
+		shift_time(&s, &r->step[i].since);
+		shift_time(&s, &r->step[i].ended);
+		if (shift_time(&s, &r->step[i].ask.at))
+			r->step[i].ask.until += by;
 	}
+	r->clock_from += by;
 	return 0;
 }
 

@@ -64,6 +64,8 @@ struct run {
 	int attempt;                        /* 1.. */
 	char holder[160];                   /* who drives it; "" nobody yet */
 	int64_t claim_seq;
+	int64_t clock_from;                 /* wall ms: what was timed since then is of the present holder's clock */
+	int64_t clock_apart;                /* ms between its claim and the line before, by two clocks */
 	int64_t driver_seq;                 /* newest line that only who drives can have written */
 	struct run_step *step;              /* plan->nsteps */
 	json_t *outputs;                    /* {step: {name: value}} */

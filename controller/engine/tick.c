@@ -54,6 +54,24 @@ static int watch_or_go_on(struct engine *en, int64_t *wake_at, struct err *e)
 	return 0;
 }
 
+#define CLOCK_APART_MS 60000 /* the claim and the line before it: more may be a clock that is wrong */
+
+/* Who takes a run over compares its own clock with times of another's before it
+ * has heard anything of AWS: when they are far apart, one read puts it right, or
+ * deadlines would pass that have not. Not knowing is no reason to wait. */
+static void ask_the_time(struct engine *en)
+{
+	int64_t apart = en->run->clock_apart;
+	autorule struct elb_rule rule = { 0 };
+	struct err ignored = { 0 };
+
+	if (en->timed)
+		return;
+	en->timed = true;
+	if (apart > CLOCK_APART_MS || apart < -CLOCK_APART_MS)
+		elb_rule_get(en->aws, en->run->plan->rule, &rule, &ignored);
+}
+
 /* AWS's answers have put the clock right: what the journal timed before is on
  * the old one, so the fold has to know by how much. */
 static int note_skew(struct engine *en, struct err *e)
@@ -80,6 +98,7 @@ int engine_tick(struct engine *en, int64_t *wake_at, struct err *e)
 	lease_listen(&en->lease, en->run->seq, en->run->state != RUN_BACK);
 	if (en->stop && *en->stop)
 		cancel_raise(&en->lease.cancel, CANCEL_STOP);
+	ask_the_time(en);
 	if (engine_renew(en, e) || note_skew(en, e) || engine_resolve(en, e) || answer_wish(en, e))
 		return -1;
 	if (en->run->state == RUN_FORWARD && watch_or_go_on(en, wake_at, e))

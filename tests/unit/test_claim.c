@@ -283,6 +283,77 @@ static void a_clock_that_is_set_back_does_not_make_the_watch_sleep(void **state)
 	life_over(r);
 }
 
+/* --- two clocks ----------------------------------------------------------------------- */
+
+struct off_clock { /* of a machine whose clock is wrong */
+	struct clock clock;
+	struct sim *sim;
+	int64_t off;
+};
+
+static struct clock *right(struct clock *c) { return sim_clock(((struct off_clock *)c)->sim); }
+static int64_t off_wall(struct clock *c) { return clock_wall(right(c)) + ((struct off_clock *)c)->off; }
+static int64_t off_mono(struct clock *c) { return clock_mono(right(c)); }
+static void off_sleep(struct clock *c, int64_t ms) { clock_sleep(right(c), ms); }
+
+static struct ticker *off_every(struct clock *c, int64_t ms, int fd, void (*fn)(void *), void *ctx)
+{
+	return clock_every(right(c), ms, fd, fn, ctx);
+}
+
+static void off_stop(struct clock *c, struct ticker *t) { clock_stop(right(c), t); }
+
+/* Two drivers, one after the other, both on a machine whose clock is wrong: each
+ * learns the time from AWS. The second one's correction moved what the first had
+ * timed right, and deadlines passed that had not. */
+static void clocks_that_are_off_are_put_right_once_each(int64_t off)
+{
+	struct rig *r = life_new(LOOK ",{\"id\":\"ask\",\"do\":\"approve\",\"ask\":\"on?\",\"deadline\":\"PT1H\"}");
+	struct err e = { 0 };
+	int64_t since = 0;
+
+	for (int n = 0; n < 3; n++) {
+		struct off_clock c = { { .wall = off_wall, .mono = off_mono, .sleep = off_sleep, .wake_fd = -1, .every = off_every,
+					 .stop = off_stop }, r->sim, off };
+		char holder[24];
+		int64_t wake_at;
+
+		snprintf(holder, sizeof holder, "driver-%d", n);
+		assert_int_equal(rig_open_process(r, &e), 0);
+		engine_close(r->en);
+		assert_int_equal(engine_open(&(struct engine_opts){ .store = r->store, .kinds = r->kinds, .clock = &c.clock,
+								    .http = &r->http, .creds = r->creds, .run = r->id, .actor = "t",
+								    .holder = holder, .simulated = true, .seed = 3 }, &r->en, &e), 0);
+		assert_int_equal(engine_claim(r->en, &e), 0);
+		for (int tick = 0; tick < 6; tick++) {
+			if (engine_tick(r->en, &wake_at, &e))
+				fail_msg("%s", e.msg);
+			clock_sleep(sim_clock(r->sim), 10000);
+		}
+		assert_int_equal(engine_run(r->en)->state, RUN_FORWARD); /* nobody's hour is over */
+		assert_true(at_step(r, "ask"));
+		if (n)
+			assert_in_range(engine_run(r->en)->step[1].since - since + 5000, 0, 10000);
+		since = engine_run(r->en)->step[1].since;
+		assert_in_range(clock_wall(sim_clock(r->sim)) - since, 0, 15 * MINUTE); /* it is AWS's time */
+		engine_close(r->en);
+		r->en = NULL;
+	}
+	life_over(r);
+}
+
+static void a_clock_that_is_ahead_is_put_right_once(void **state)
+{
+	(void)state;
+	clocks_that_are_off_are_put_right_once_each(3 * 60 * MINUTE);
+}
+
+static void a_clock_that_is_behind_is_put_right_once(void **state)
+{
+	(void)state;
+	clocks_that_are_off_are_put_right_once_each(-3 * 60 * MINUTE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +371,8 @@ int main(void)
 		cmocka_unit_test(a_write_whose_end_was_not_read_before_the_order_may_still_arrive),
 		cmocka_unit_test(a_claim_follows_a_mere_order),
 		cmocka_unit_test(a_clock_that_is_set_back_does_not_make_the_watch_sleep),
+		cmocka_unit_test(a_clock_that_is_ahead_is_put_right_once),
+		cmocka_unit_test(a_clock_that_is_behind_is_put_right_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
