@@ -3,6 +3,7 @@
 #include "aws/core.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -13,6 +14,8 @@ struct aws {
 	char *region;
 	enum aws_lane lane;
 	uint64_t rng;
+	int64_t trying; /* ms our clock may be behind AWS's, as a refusal said: not believed before AWS takes it */
+	int64_t heard;  /* the same, as the answer before said that took our signature; 0: nothing */
 	struct bucket bucket[AWS_SERVICES][2];
 };
 
@@ -103,7 +106,7 @@ static enum end send_signed(struct aws *a, const struct message *m, const struct
 		target = xasprintf("%s.%s", m->op->version, m->op->name);
 		h.at[h.n++] = (struct kv){ "x-amz-target", target };
 	}
-	request_sign(&h, c, a->region, m->op->service, clock_wall(a->o.clock), m->method, path,
+	request_sign(&h, c, a->region, m->op->service, clock_wall(a->o.clock) + a->trying, m->method, path,
 		     query ? query + 1 : NULL, m->body, m->body ? strlen(m->body) : 0);
 	if (m->op->write && a->o.gate && a->o.gate(a->o.gate_ctx, e))
 		return END_REFUSED_BY_US;
@@ -124,18 +127,46 @@ static void say_whose(const struct cred *c, struct err *e)
 		 c->id + (id > 4 ? id - 4 : 0));
 }
 
-/* A clock that is this far off is set by AWS's own Date, as newer SDKs do: a
- * signature is good for five minutes, and CloudWatch's minutes are AWS's. */
-#define SKEW_LEAST_MS 30000
+/* --- what time it is ------------------------------------------------------------------ */
 
-static bool learn_time(struct aws *a, const struct http_res *res)
+#define SKEW_LEAST_MS 30000  /* less is left alone */
+#define SKEW_MOST_MS 300000  /* a signature that is further off is refused */
+#define SKEW_AGREE_MS 10000
+
+static int64_t skew_of(const struct aws *a, const struct http_res *res)
 {
 	int64_t theirs = reply_date(res), off = theirs - clock_wall(a->o.clock);
 
-	if (theirs < 0 || (off < SKEW_LEAST_MS && off > -SKEW_LEAST_MS))
-		return false;
+	return theirs < 0 || llabs(off) < SKEW_LEAST_MS ? 0 : off;
+}
+
+/* A refusal for its time says what time it is, as newer SDKs take it. But a Date
+ * may be of a proxy, or of whoever likes: it is tried once, and believed when
+ * AWS takes a signature that was made with it. */
+static bool skew_try(struct aws *a, const struct http_res *res)
+{
+	a->trying = a->trying ? 0 : skew_of(a, res);
+	return a->trying != 0;
+}
+
+/* AWS took our signature, so our clock is right within minutes, and a Date that
+ * says otherwise is not AWS's. Within them, two answers in a row have to agree:
+ * CloudWatch's minutes are AWS's. */
+static void skew_hear(struct aws *a, const struct http_res *res)
+{
+	int64_t off = skew_of(a, res);
+	bool again = a->heard && llabs(off - a->heard) < SKEW_AGREE_MS;
+
+	if (a->trying) {
+		clock_correct(a->o.clock, a->trying);
+		a->trying = a->heard = 0;
+		return;
+	}
+	a->heard = llabs(off) <= SKEW_MOST_MS ? off : 0;
+	if (!a->heard || !again)
+		return;
 	clock_correct(a->o.clock, off);
-	return true;
+	a->heard = 0;
 }
 
 static enum end attempt(struct aws *a, const struct message *m, const struct endpoint *at,
@@ -159,10 +190,10 @@ static enum end attempt(struct aws *a, const struct message *m, const struct end
 	if (end)
 		return end;
 	rc = reply_read(m->op, m->protocol, &res, clock_wall(a->o.clock), out, &flags, e);
-	if (rc && flags & AWS_CODE_SKEW && learn_time(a, &res))
+	if (rc && flags & AWS_CODE_SKEW && skew_try(a, &res))
 		return END_SKEWED;
 	if (!rc) {
-		learn_time(a, &res);
+		skew_hear(a, &res);
 		return END_OK;
 	}
 	if (e->kind == ERR_DENIED)
@@ -207,6 +238,7 @@ static int call(struct aws *a, const struct message *m, struct reply *out, struc
 		if (end == END_SKEWED && !corrected_once) { /* AWS did nothing: right for writes too */
 			corrected_once = true;
 			end = attempt(a, m, &at, &r, out, e);
+			a->trying = 0;
 		}
 		if (end == END_OK) {
 			*e = before;

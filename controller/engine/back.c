@@ -27,6 +27,8 @@ static int held_up(struct engine *en, const char *why, int64_t since, int64_t ca
 {
 	int64_t age = engine_now(en) - since;
 
+	if (age < 0) /* of another clock than ours: what this process has waited itself counts */
+		age = clock_mono(en->clock) - en->back_from;
 	snprintf(en->saying, sizeof en->saying, "%s", why);
 	if (age >= limit) {
 		if (engine_call(en, why, e))
@@ -195,6 +197,10 @@ int back_tick(struct engine *en, int64_t *wake_at, struct err *e)
 
 	if (engine_resolve(en, e))
 		return -1;
+	if (en->back_of != en->run->state_seq) {
+		en->back_of = en->run->state_seq;
+		en->back_from = clock_mono(en->clock);
+	}
 	/* Before the rule is read: what lands between a read and the end of the wait
 	 * would be seen by nobody. */
 	en->settled = proof_nothing_is_late(en);

@@ -86,6 +86,7 @@ struct engine {
 	int64_t called_foreign; /* and the foreign change */
 	bool timed;            /* AWS was asked for the time, if there was reason to */
 	int64_t skew;          /* of the clock, as the journal has it */
+	int64_t back_of, back_from; /* the line this way back began with; mono ms this process first went it */
 	bool settled;          /* of this tick of the way back: nothing was late when it began */
 	int64_t late_seq, late_from; /* the doubt about a write that is waited out; mono ms since when */
 	int64_t mute_since;    /* mono ms no line could be written first; 0: they can */

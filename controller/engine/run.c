@@ -83,6 +83,7 @@ static int transit(struct run *r, const struct event *ev, const json_t *body, st
 			       (long long)ev->seq, ev->kind, run_state_name(r->state));
 	r->state = t->to;
 	r->state_since = ev->at;
+	r->state_seq = ev->seq;
 	copy(r->why, sizeof r->why, json_str(body, "why", ""));
 	copy(r->by, sizeof r->by, json_str(body, "by", ev->actor));
 	orders_settle(r, ev);

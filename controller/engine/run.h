@@ -71,7 +71,7 @@ struct run {
 	json_t *outputs;                    /* {step: {name: value}} */
 	struct run_traffic traffic;
 	char why[400], by[96];              /* of the present state */
-	int64_t state_since;
+	int64_t state_since, state_seq;     /* wall ms, line */
 	enum order_kind wish;               /* pending: ORDER_ROLLBACK, ORDER_RETRY; ORDER_NONE */
 	int64_t wish_line;
 	char wish_by[96], wish_why[320];

@@ -428,6 +428,56 @@ static void a_clock_that_is_off_is_put_right_by_aws(void **state)
 	assert_int_equal(atomic_load(&w.clock.skew), 24 * 3600000);
 }
 
+static int64_t skew(void) { return atomic_load(&w.clock.skew); }
+
+static void answered(const char *date)
+{
+	autofree char *head = xasprintf("Date: %s\r\n", date);
+
+	wire_add(&w, (struct wire_reply){ .status = 200, .body = MODIFY_OK, .head = head });
+	assert_int_equal(write_rule(), 0);
+}
+
+/* Who takes the signature has our time: another Date is of a proxy. Two of them,
+ * two hours apart in turn, kept the way back from being sent. */
+static void a_date_that_contradicts_a_signature_that_was_taken_is_not_believed(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		answered("Sun, 22 Nov 2026 04:00:00 GMT");
+		answered("Sun, 22 Nov 2026 00:00:00 GMT");
+		answered("Sun, 22 Nov 2026 04:00:00 GMT");
+		answered("Sun, 22 Nov 2026 04:00:00 GMT");
+	}
+	assert_int_equal(skew(), 0);
+}
+
+static void minutes_are_believed_when_two_answers_agree(void **state)
+{
+	(void)state;
+	answered("Sun, 22 Nov 2026 02:03:00 GMT");
+	answered("Sun, 22 Nov 2026 01:57:00 GMT");
+	answered("Sun, 22 Nov 2026 02:03:00 GMT");
+	assert_int_equal(skew(), 0);
+	answered("Sun, 22 Nov 2026 02:03:01 GMT");
+	assert_int_equal(skew(), 181000);
+}
+
+/* The Date of a refusal is believed when AWS takes what was signed with it. */
+static void a_date_that_does_not_help_is_not_kept(void **state)
+{
+	autofree char *body = xasprintf(XML_ERROR("%s", "Signature expired"), "RequestExpired");
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		wire_add(&w, (struct wire_reply){ .status = 403, .body = body, .head = "Date: Sun, 22 Nov 2026 09:00:00 GMT\r\n" });
+	assert_int_equal(write_rule(), -1);
+	assert_int_equal(last.kind, ERR_DENIED);
+	assert_int_equal(skew(), 0);
+	answered("Sun, 22 Nov 2026 02:00:00 GMT"); /* and the next request is signed as before */
+	assert_non_null(strstr(w.asked[w.nasked - 1], "x-amz-date: 20261122T020000Z"));
+}
+
 static void a_clock_that_is_right_is_said_to_be(void **state)
 {
 	(void)state;
@@ -716,7 +766,9 @@ int main(void)
 		T(a_call_ends_within_its_budget), T(rollback_may_use_the_whole_bucket),
 		T(buckets_of_services_and_writes_are_their_own),
 		T(the_gate_is_asked_last_and_only_for_writes), T(the_gate_is_asked_again_for_each_try),
-		T(a_clock_that_is_off_is_put_right_by_aws), T(a_clock_that_is_right_is_said_to_be), T(other_refusals_do_not_speak_of_clocks),
+		T(a_clock_that_is_off_is_put_right_by_aws), T(a_clock_that_is_right_is_said_to_be),
+		T(a_date_that_contradicts_a_signature_that_was_taken_is_not_believed),
+		T(minutes_are_believed_when_two_answers_agree), T(a_date_that_does_not_help_is_not_kept), T(other_refusals_do_not_speak_of_clocks),
 		T(an_expired_token_is_renewed_once), T(a_token_that_stays_expired_fails),
 		T(a_token_of_the_environment_cannot_be_renewed),
 		T(endpoints_by_region_and_environment), T(an_endpoint_may_have_a_path),

@@ -96,10 +96,29 @@ static void a_refusal_for_good_freezes_after_a_quarter_of_an_hour(void **state)
 	life_over(r);
 }
 
+/* A way back that another machine began, whose clock is three hours ahead: nobody was called for so long. */
+static void a_way_back_that_begins_in_the_future_is_called_for(void **state)
+{
+	struct rig *r = stuck();
+	struct err e = { 0 };
+	int64_t wake_at;
+
+	(void)state;
+	r->en->run->state_since += 180 * MINUTE;
+	for (int i = 0; i < 14 && !lines(r, "call"); i++) {
+		if (engine_tick(r->en, &wake_at, &e))
+			fail_msg("%s", e.msg);
+		clock_sleep(sim_clock(r->sim), 10000);
+	}
+	assert_int_equal(lines(r, "call"), 1);
+	life_over(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_silent_aws_is_asked_for_six_hours),
+		cmocka_unit_test(a_way_back_that_begins_in_the_future_is_called_for),
 		cmocka_unit_test(an_aws_that_answers_in_the_sixth_hour_is_told_to_go_back),
 		cmocka_unit_test(a_refusal_for_good_freezes_after_a_quarter_of_an_hour),
 	};
