@@ -1,5 +1,6 @@
 #include "cli/detach.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "cli/cli.h"
@@ -93,7 +94,24 @@ static int detach_ended(const struct run *r, int status, struct err *e)
 		       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-int detach_await(const struct cli *c, const char *run, pid_t pid, struct err *e)
+/* Of several that were started at once, one drives. */
+static void detach_tell_whose(const struct run *r, pid_t pid)
+{
+	autobuf struct buf who = BUF_MAX(256);
+	char host[64];
+	long holder;
+
+	if (run_is_over(r) || !engine_holder_place(r, host, &holder))
+		return;
+	if (holder == pid) {
+		out_error("cutover: nobody drove run %s: a driver was started for it, pid %ld\n", r->id, holder);
+		return;
+	}
+	say_holder(r, &who);
+	out_error("cutover: nobody drove run %s: it is driven by %s now\n", r->id, who.p);
+}
+
+int detach_await(const struct cli *c, const char *run, pid_t pid, bool tells, struct err *e)
 {
 	autostanding struct standing at = { 0 };
 	int64_t until = clock_mono(&clock_real) + DETACH_CLAIM_MS;
@@ -102,8 +120,11 @@ int detach_await(const struct cli *c, const char *run, pid_t pid, struct err *e)
 	if (detach_open(c, run, &at, e))
 		return -1;
 	while (clock_mono(&clock_real) < until) {
-		if (run_is_over(at.run) || driven_look(at.run) != DRIVEN_NO)
+		if (run_is_over(at.run) || driven_look(at.run) != DRIVEN_NO) {
+			if (tells)
+				detach_tell_whose(at.run, pid);
 			return 0;
+		}
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return run_catch_up(at.run, at.store, e) ? -1 : detach_ended(at.run, status, e);
 		if (detach_nap(&at, e))
@@ -158,13 +179,13 @@ static int detach_start(struct cli *c, const char *run, enum detach_life life)
 	pid_t pid = detach_driver(c, run);
 	struct err e = { 0 };
 
-	if (pid < 0 || (life == DETACH_NOBODY && detach_await(c, run, pid, &e))) {
+	if (pid < 0 || (life == DETACH_NOBODY && detach_await(c, run, pid, true, &e))) {
 		out_error("cutover: %s\n", pid < 0 ? "no process could be started" : e.msg);
 		return detach_nobody(run);
 	}
-	out_error(life == DETACH_NOBODY ? "cutover: nobody drove run %s: a driver was started for it, pid %ld\n"
-					: "cutover: the driver of run %s gives no sign of life: another was started, pid %ld, and drives when its lease is over\n",
-		  run, (long)pid);
+	if (life != DETACH_NOBODY)
+		out_error("cutover: the driver of run %s gives no sign of life: another was started, pid %ld, and drives when its lease is over\n",
+			  run, (long)pid);
 	return CUTOVER_EXIT_OK;
 }
 

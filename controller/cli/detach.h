@@ -15,7 +15,7 @@ pid_t detach_driver(struct cli *c, const char *run);
 
 /* Waits until it holds the run, or need not: 0. -1: it has ended, or could not
  * claim the run in time, and nobody drives; e says which. */
-int detach_await(const struct cli *c, const char *run, pid_t pid, struct err *e);
+int detach_await(const struct cli *c, const char *run, pid_t pid, bool tells, struct err *e); /* tells: who drives, on stderr */
 
 /* For an order that nobody waits for: somebody has to carry it out. needs: by
  * itself it does not happen. Gives the exit code, and says on standard error

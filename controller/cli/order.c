@@ -24,12 +24,14 @@ struct giving {
 	char *run;
 	char actor[96];
 	struct engine_order order;
+	struct buf last;  /* what is printed when somebody drives: nobody may read it */
 };
 
 static void order_free(struct giving *g)
 {
 	free(g->run);
 	store_close(g->store);
+	buf_free(&g->last);
 }
 #define autogiving __attribute__((cleanup(order_free)))
 
@@ -177,7 +179,7 @@ static int order_try(const struct giving *g, struct err *e)
 	return o->effect == ORDER_VOID ? order_had_no_effect(r, o, e) : 0;
 }
 
-static void order_print_json(const struct run *r, const struct run_order *o)
+static void order_json(const struct run *r, const struct run_order *o, struct buf *out)
 {
 	autojson json_t *j = say_effect_json(r, o);
 	autofree char *text = NULL;
@@ -185,7 +187,7 @@ static void order_print_json(const struct run *r, const struct run_order *o)
 	json_object_update_new(j, json_pack("{s:s, s:s, s:I}", "run", r->id, "order", order_name(o->kind), "seq",
 					    (json_int_t)o->seq));
 	text = json_flat(j);
-	puts(text);
+	buf_adds(out, text);
 }
 
 static void order_text(const struct run *r, const struct run_order *o, struct buf *out)
@@ -200,27 +202,24 @@ static void order_text(const struct run *r, const struct run_order *o, struct bu
 	say_effect(r, counts, out);
 }
 
-/* Whoever takes none of it must not keep this process from driving. Who leaves
- * may have to fork first, without threads. */
-static void order_print(const struct giving *g, const struct run *r, const struct run_order *o)
+/* Whoever takes none of it must not keep this process from driving, or from
+ * starting a driver: who leaves prints last. */
+static void order_print(struct giving *g, const struct run *r, const struct run_order *o)
 {
-	bool leaves = cli_opt(g->cli, "no-wait");
 	autobuf struct buf text = BUF_MAX(8192);
 
-	if (g->cli->json && leaves)
-		order_print_json(r, o);
+	if (cli_opt(g->cli, "no-wait")) {
+		(g->cli->json ? order_json : order_text)(r, o, &g->last);
+		return;
+	}
 	if (g->cli->json)
 		return;
 	order_text(r, o, &text);
-	if (leaves) {
-		puts(text.p);
-		return;
-	}
 	out_open();
 	out_line(text.p);
 }
 
-static int order_tell(const struct giving *g, const struct run *r, int64_t line, struct err *e)
+static int order_tell(struct giving *g, const struct run *r, int64_t line, struct err *e)
 {
 	const struct run_order *o = run_order(r, line), *counts = o ? run_order_counts(r, o) : NULL;
 
@@ -235,12 +234,12 @@ static int order_tell(const struct giving *g, const struct run *r, int64_t line,
 /* --- giving it -------------------------------------------------------------------------------------- */
 
 /* Taken once per id: its repetition is told what the first did, and writes nothing. */
-static int order_repeat(const struct giving *g, const struct run *r, const struct run_order *first, struct err *e)
+static int order_repeat(struct giving *g, const struct run *r, const struct run_order *first, struct err *e)
 {
 	struct run_order again = { .kind = g->order.kind, .other = first->seq, .step = -1 };
 
-	again.effect = first->kind == again.kind ? ORDER_REPEATED : ORDER_VOID;
-	again.why = first->kind == again.kind ? ORDER_WHY_NONE : ORDER_ID_TAKEN;
+	again.why = run_order_clash(r, first, again.kind);
+	again.effect = again.why ? ORDER_VOID : ORDER_REPEATED;
 	if (again.effect == ORDER_VOID)
 		return order_had_no_effect(r, &again, e);
 	if (first->effect == ORDER_VOID)
@@ -273,8 +272,9 @@ static int order_give(struct giving *g, struct err *e)
 int order_run(struct cli *c, enum order_kind kind)
 {
 	const char *reason = cli_opt(c, "reason"), *id = cli_opt(c, "id");
-	autogiving struct giving g = { .cli = c, .order = { .kind = kind, .id = id, .reason = reason ? reason : "" } };
+	autogiving struct giving g = { .cli = c, .order = { .kind = kind, .id = id, .reason = reason ? reason : "" }, .last = BUF_MAX(8192) };
 	struct err e = { 0 };
+	int rc;
 
 	if (id && !*id)
 		return cli_usage(c, "--id is empty: is a variable not set?");
@@ -285,5 +285,8 @@ int order_run(struct cli *c, enum order_kind kind)
 	if (order_is_driven(kind) && !cli_opt(c, "no-wait"))
 		return drive_run(c, g.store, g.run, true);
 	store_close(steal(&g.store)); /* it must not cross a fork */
-	return detach_hand_over(c, g.run, order_is_driven(kind));
+	rc = detach_hand_over(c, g.run, order_is_driven(kind));
+	if (g.last.len)
+		puts(g.last.p);
+	return rc;
 }

@@ -309,7 +309,7 @@ static void traffic_line(const struct run *r, const struct ink *k, struct buf *o
 	double green = run_green_share(r);
 
 	if (green < 0) {
-		buf_adds(out, "traffic  unknown: AWS was not asked\n");
+		buf_adds(out, "traffic  unknown: AWS has not answered\n");
 		return;
 	}
 	buf_adds(out, "traffic  blue ");
@@ -474,7 +474,7 @@ static void outcome_traffic(const struct run *r, struct buf *out)
 	double green = run_green_share(r);
 
 	if (green < 0)
-		buf_adds(out, "how much of the weight green has is unknown: AWS was not asked\n");
+		buf_adds(out, "how much of the weight green has is unknown: AWS has not answered\n");
 	else
 		buf_addf(out, "green had %.1f %% of the weight when AWS was last read\n", 100 * green);
 }

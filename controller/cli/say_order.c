@@ -65,6 +65,11 @@ void say_void(const struct run *r, const struct run_order *o, struct buf *out)
 	const struct run_order *other = run_order(r, o->other);
 
 	switch (o->why) {
+	case ORDER_ID_OLD:
+		buf_addf(out, "its id was used for attempt %d", other ? other->attempt : 1);
+		say_whose(r, o->other, out);
+		buf_addf(out, ": this is attempt %d, give it an id of its own", r->attempt);
+		break;
 	case ORDER_ID_TAKEN:
 		buf_addf(out, "its id was used for %s before", other ? order_name(other->kind) : "another order");
 		say_whose(r, o->other, out);

@@ -40,7 +40,7 @@ static int go_on_detached(struct cli *c, const char *id)
 		out_error("cutover: no process can be started for run %s: `cutover resume %s` drives it\n", id, id);
 		return CUTOVER_EXIT_INTERNAL;
 	}
-	return detach_await(c, id, pid, &e) ? cli_fail(&e) : CUTOVER_EXIT_OK;
+	return detach_await(c, id, pid, false, &e) ? cli_fail(&e) : CUTOVER_EXIT_OK;
 }
 
 static int run(struct cli *c)

@@ -139,7 +139,7 @@ static int wait_ended(const struct waiting *w, const struct follow *f, enum foll
 static int wait_follow(const struct cli *c, struct store *s, struct run *r, struct waiting *w, int64_t ms)
 {
 	struct screen sc;
-	struct follow f = { .run = r, .screen = &sc, .until = ms ? clock_mono(&clock_real) + ms : 0, .holds = w->goal->holds,
+	struct follow f = { .run = r, .screen = &sc, .until = ms >= 0 ? clock_mono(&clock_real) + ms : 0, .holds = w->goal->holds,
 			    .show = wait_say, .ctx = w };
 	struct err e = { 0 };
 	enum follow_end end;
@@ -147,12 +147,12 @@ static int wait_follow(const struct cli *c, struct store *s, struct run *r, stru
 	screen_open(&sc, c, s);
 	clock_real.wake_fd = store_watch_fd(s);
 	signals_follow(NULL);
-	w->until = ms ? clock_wall(&clock_real) + ms : 0;
+	w->until = ms >= 0 ? clock_wall(&clock_real) + ms : 0;
 	end = follow(&f, &e);
 	return end == FOLLOW_OVER || end == FOLLOW_TIME ? wait_ended(w, &f, end) : follow_said(&sc, r, end, &e);
 }
 
-/* ms 0: as long as it takes. */
+/* ms negative: as long as it takes; 0: one look. */
 static int wait_for(const struct cli *c, struct waiting *w, int64_t ms)
 {
 	autostore struct store *s = NULL;
@@ -170,7 +170,7 @@ static int wait_run(struct cli *c)
 	const char *what = cli_opt(c, "for"), *limit = cli_opt(c, "timeout");
 	struct waiting w = { .goal = goals, .named = what };
 	struct err e = { 0 };
-	int64_t ms = 0;
+	int64_t ms = -1;
 
 	while (what && w.goal < goals + COUNT(goals) && strcmp(w.goal->name, what))
 		w.goal++;

@@ -35,7 +35,7 @@ void run_say_seen(const struct run *r, char out[120])
 	char when[21], blue[24], green[24];
 
 	if (!t->seen) {
-		snprintf(out, 120, "AWS was not asked");
+		snprintf(out, 120, "AWS has not answered");
 		return;
 	}
 	clock_iso(t->seen, when);

@@ -104,6 +104,14 @@ const struct run_order *run_order_by_id(const struct run *r, const char *id, enu
 	return first;
 }
 
+/* A new attempt asks anew: an answer of the last one is none, and must not look like one. */
+enum order_why run_order_clash(const struct run *r, const struct run_order *first, enum order_kind kind)
+{
+	if (first->kind != kind)
+		return ORDER_ID_TAKEN;
+	return first->attempt < r->attempt && kind != ORDER_RETRY ? ORDER_ID_OLD : ORDER_WHY_NONE;
+}
+
 /* --- questions and answers ----------------------------------------------------------------------- */
 
 void orders_asked(struct run *r, size_t step, const struct event *ev, const json_t *body)
@@ -349,10 +357,10 @@ void orders_fold(struct run *r, const struct event *ev, const json_t *body)
 
 	if (o->kind == ORDER_NONE)
 		orders_void(o, ORDER_UNKNOWN, 0);
-	else if (first && first->kind == o->kind)
-		orders_is(o, ORDER_REPEATED, ORDER_WHY_NONE, first->seq);
+	else if (first && run_order_clash(r, first, o->kind))
+		orders_void(o, run_order_clash(r, first, o->kind), first->seq);
 	else if (first)
-		orders_void(o, ORDER_ID_TAKEN, first->seq);
+		orders_is(o, ORDER_REPEATED, ORDER_WHY_NONE, first->seq);
 	else
 		fold[o->kind](r, o, ev, body);
 	if (o->effect != ORDER_VOID && o->effect != ORDER_REPEATED)

@@ -35,6 +35,7 @@ const char *order_effect_name(enum order_effect x);
 
 enum order_why {
 	ORDER_WHY_NONE,
+	ORDER_ID_OLD,        /* the same order of an earlier attempt had it, in line `other` */
 	ORDER_ID_TAKEN,      /* by the other kind of order in line `other` */
 	ORDER_ANSWERED,      /* the question was answered before, by line `other` */
 	ORDER_QUESTION_GONE, /* the question it names is not asked any more */
@@ -83,6 +84,9 @@ const struct run_order *run_order(const struct run *r, int64_t line); /* NULL: t
 /* The order that counts: of a repeated id the first one. */
 const struct run_order *run_order_counts(const struct run *r, const struct run_order *o);
 /* The order that has taken this id already, for an order of this kind; NULL: it is free. */
+/* Why an order of that kind has no effect though its id is known; ORDER_WHY_NONE:
+ * it repeats the first, and what that did counts. */
+enum order_why run_order_clash(const struct run *r, const struct run_order *first, enum order_kind kind);
 const struct run_order *run_order_by_id(const struct run *r, const char *id, enum order_kind kind);
 /* What is asked now, and by which step (may be NULL); NULL: nothing. */
 const struct run_question *run_question(const struct run *r, size_t *step);

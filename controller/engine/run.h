@@ -110,7 +110,7 @@ double run_green_share(const struct run *r);            /* as AWS last said; neg
 /* {"known", "blue", "green", "at", "foreign", "free_of_green"}: null what nobody asked for;
  * free_of_green: "proved", "the rule" or "nothing" tells that green has no traffic. */
 json_t *run_traffic_json(const struct run *r);
-void run_say_seen(const struct run *r, char out[120]);   /* "AWS was not asked", "AWS said blue 75, green 25 at ..." */
+void run_say_seen(const struct run *r, char out[120]);   /* "AWS has not answered", "AWS said blue 75, green 25 at ..." */
 void run_say_back(const struct run *r, char out[240]);  /* what "rolled back" means for this run */
 /* A write whose end we never read may still arrive. */
 void run_expect_echo(struct run_traffic *t, int blue, int green);

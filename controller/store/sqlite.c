@@ -69,6 +69,21 @@ static const char *sqlite_errno_hint(int number)
 }
 
 /* What a person can do about it. */
+/* A process that is stopped in the middle of a commit keeps everybody out, for ever. */
+static void sqlite_lock_hint(const char *path, char *out, size_t size)
+{
+	bool stopped;
+	long pid;
+
+	if (!store_locked_by(path, &pid, &stopped))
+		snprintf(out, size, ": another program holds its lock; `fuser -v %.200s` names it", path);
+	else if (stopped)
+		snprintf(out, size, ": process %ld holds its lock and is stopped: `kill -CONT %ld` lets it go on, `kill -9 %ld` ends it, and the run can be taken over",
+			 pid, pid, pid);
+	else
+		snprintf(out, size, ": process %ld holds its lock", pid);
+}
+
 static void sqlite_hint(struct store *s, int rc, char *out, size_t size)
 {
 	static const char until[] = "; nothing is sent to AWS until it can be written";
@@ -83,7 +98,7 @@ static void sqlite_hint(struct store *s, int rc, char *out, size_t size)
 	else if ((rc & 0xff) == SQLITE_READONLY)
 		snprintf(out, size, "%s", until);
 	else if ((rc & 0xff) == SQLITE_BUSY)
-		snprintf(out, size, ": another program holds its lock; `fuser -v %.200s` names it", store_path(s));
+		sqlite_lock_hint(store_path(s), out, size);
 }
 
 int store_sql_err(struct store *s, const char *doing, struct err *e)

@@ -29,4 +29,6 @@ char *store_column(sqlite3_stmt *st, int i); /* never NULL */
 #define STORE_COLUMNS "run, seq, at, actor, kind, step, body, prev, hash"
 struct event store_event(sqlite3_stmt *st); /* of a row of STORE_COLUMNS; lent until the next step */
 void store_hash(const struct event *ev, const char *prev, char out[65]);
+/* locked.c: who holds the lock of the journal at path; false: nobody, or /proc does not say. */
+bool store_locked_by(const char *path, long *pid, bool *stopped);
 #endif

@@ -1,9 +1,11 @@
 """An order that nobody waits for is carried out all the same, and a driver in the background is one."""
+import fcntl
 import os
 import signal
 import sqlite3
+import time
 
-from world import ALL, CONT, LOOK, STOP, Case, kinds, shift
+from world import ALL, CONT, LOOK, STOP, Case, Driver, kinds, shift
 
 BAKE = shift(25, 'PT20M')  # stays there until somebody comes
 
@@ -42,6 +44,23 @@ class Detached(Case):
         self.assertIn(str(self.holders()[-1]), said.err)
         self.assertEqual(self.writes(), ['ModifyRule', 'ModifyRule'])
         self.expect(0, self.run_it('verify'))
+
+    def test_an_order_whose_output_nobody_takes_finds_a_driver_too(self):
+        """It blocked on its own first line, before it had started one."""
+        driver = self.at_25()
+        driver.kill()
+        end, begin = os.pipe()
+        fcntl.fcntl(begin, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(begin, b'x' * 4096)
+        self.addCleanup(os.close, end)
+        order = Driver(self, ['rollback', '--no-wait', '--reason', 'alarm'], stdout=begin)
+        os.close(begin)
+        deadline = time.monotonic() + 30
+        while len(self.writes()) < 2:
+            self.assertLess(time.monotonic(), deadline, 'nobody takes traffic back')
+            time.sleep(.1)
+        self.expect(0, self.run_it('wait', '--for', 'rolled-back'))
+        order.kill()
 
     def test_an_order_to_a_living_driver_starts_none(self):
         driver = self.at_25()

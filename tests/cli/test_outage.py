@@ -32,11 +32,11 @@ class Outage(Case):
         driver = self.drive('start', self.plan(LOOK, shift(25), ALL))
         self.wait_for(lambda ev: 'begin' in kinds(ev), of=driver)
         driver.signal(INT)
-        said = self.expect(5, driver.end(), 'STOPPED: nothing was touched', 'stopped before anything was changed; AWS was not asked')
+        said = self.expect(5, driver.end(), 'STOPPED: nothing was touched', 'stopped before anything was changed; AWS has not answered')
         self.assertTrue({'back', 'proved', 'rolled-back'}.isdisjoint(kinds(self.events())))
         for command in ('status', 'report', 'list', 'events', 'watch'):
             said = self.run_it(command)
-            self.assertIn('AWS was not asked', said.text)
+            self.assertIn('AWS has not answered', said.text)
             for word in ('proved', 'ROLLED BACK', '0.0 %', '100'):
                 self.assertNotIn(word, said.text)
         for command in ('status', 'report'):

@@ -18,9 +18,10 @@ class Wait(Case):
     def test_what_was_waited_for_is_0_and_nothing_else_is(self):
         driver = self.driven(BAKE, ALL)
         self.expect(7, self.run_it('wait', '--for', 'rolled-back', '--timeout', 'PT1S'), 'the time is up')
+        self.expect(7, self.run_it('wait', '--for', 'rolled-back', '--timeout', 'PT0S'), 'the time is up') # one look, and not for ever
         self.expect(3, self.run_it('rollback'))
         driver.end()
-        self.expect(0, self.run_it('wait', '--for', 'rolled-back'))
+        self.expect(0, self.run_it('wait', '--for', 'rolled-back', '--timeout', 'PT0S'))
         self.expect(0, self.run_it('wait', '--for', 'over'))
         self.expect(3, self.run_it('wait', '--for', 'promoted'), 'will not come')
         self.expect(3, self.run_it('wait', '--for', 'approval'), 'is rolled back: what was waited for will not come')

@@ -591,7 +591,7 @@ static void nothing_touched_and_nothing_known_is_said(void **state)
 	assert_true(rig_run(r)->stopped);
 	assert_int_equal(run_exit_code(rig_run(r)), 5);
 	assert_int_equal(lines(r, "back") + lines(r, "proved") + lines(r, "rolled-back"), 0);
-	assert_why(r, "stopped before anything was changed; AWS was not asked: test");
+	assert_why(r, "stopped before anything was changed; AWS has not answered: test");
 	assert_string_equal(rig_run(r)->by, "somebody");
 	assert_outcome(r, "traffic  unknown", "proved");
 	assert_outcome(r, "STOPPED: nothing was touched", "%");

@@ -309,6 +309,29 @@ static void an_order_without_effect_does_not_use_up_its_id(void **state)
 	assert_effect(promote("ci", "ask", q, "build-7"), ORDER_OBEYED, "answers `ask`");
 }
 
+/* A CI job that runs again with its build's id was told "yes", and the question of the new attempt stayed open. */
+static void an_answer_of_an_earlier_attempt_answers_nothing_now(void **state)
+{
+	int q = asked();
+
+	(void)state;
+	assert_effect(promote("ci", "ask", q, "build-7"), ORDER_OBEYED, "answers `ask`");
+	order("rollback", "alarm");
+	write_line("back", "", "{\"why\":\"ordered\"}");
+	write_line("rolled-back", "", "{\"why\":\"ordered\"}");
+	order("retry", "again");
+	write_line("attempt", "", "{\"why\":\"ordered\"}");
+	begins("look");
+	write_line("done", "look", "{}");
+	begins("to-25");
+	green_gets(250);
+	write_line("done", "to-25", "{}");
+	begins("ask");
+	q = write_line("asks", "ask", "{\"question\":\"go?\",\"until\":1,\"default\":\"rollback\"}");
+	assert_effect(promote("ci", "ask", q, "build-7"), ORDER_VOID, "its id was used for attempt 1");
+	assert_effect(promote("ci", "ask", q, "build-8"), ORDER_OBEYED, "answers `ask`");
+}
+
 static void a_rollback_with_the_id_of_an_earlier_attempts_is_no_repetition(void **state)
 {
 	(void)state;
@@ -426,6 +449,7 @@ int main(void)
 		T(a_bake_that_ended_by_itself_was_not_ended_by_the_order), T(a_bake_that_has_not_begun_is_not_skipped),
 		T(an_order_that_the_way_back_overtook_had_no_effect), T(a_used_id_swallows_no_other_order),
 		T(a_repeated_id_is_told_what_the_first_did), T(an_order_without_effect_does_not_use_up_its_id),
+		T(an_answer_of_an_earlier_attempt_answers_nothing_now),
 		T(a_rollback_with_the_id_of_an_earlier_attempts_is_no_repetition), T(a_rollback_says_what_became_of_it),
 		T(a_rollback_before_anything_was_touched_stops_the_run),
 		T(a_rollback_behind_the_door_had_no_effect), T(a_rollback_withdraws_a_retry_that_nobody_has_begun),

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -432,9 +433,44 @@ static void beats_count_up(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
+/* A driver that was stopped in the middle of a commit: "database is locked", for ever, and by whom nobody said. */
+static void who_holds_the_lock_is_named_and_that_it_is_stopped(void **state)
+{
+	autostore struct store *s = opened();
+	autofree char *want = NULL;
+	struct err e = { 0 };
+	int ready[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(append(s, "r", 1, "{}", &e), 0);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		sqlite3 *db;
+
+		if (sqlite3_open(store_path(s), &db) || sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL) || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &(char){ 0 }, 1), 1);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(append(s, "r", 2, "{}", &e), -1);
+	assert_int_equal(e.kind, ERR_BUSY);
+	want = xasprintf("process %d holds its lock and is stopped: `kill -CONT %d`", (int)pid, (int)pid);
+	if (!strstr(e.msg, want))
+		fail_msg("%s", e.msg);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	assert_int_equal(append(s, "r", 2, "{}", &e), 0); /* its lock is gone with it */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(who_holds_the_lock_is_named_and_that_it_is_stopped),
 		T(append_takes_only_the_next_line), T(two_drivers_can_never_write_the_same_line),
 		T(verify_names_a_changed_line), T(verify_names_a_missing_line),
 		T(verify_names_a_line_put_in_anothers_place),
